@@ -1,0 +1,48 @@
+import type { HttpBindings } from '@hono/node-server'
+import { Hono } from 'hono'
+import { parseAccessRequest } from './access-request.js'
+import type { Authorizer } from './authorizer.js'
+import type { Decision } from './decision.js'
+import { replyTo } from './reply.js'
+
+export interface AppOptions {
+  readonly authorizer: Authorizer
+  /** False from the moment on that the service is asked to end. */
+  readonly isReady: () => boolean
+  /** A request that no nginx with our configuration sends. */
+  readonly onForeignRequest: () => void
+  /** A bug: the request was refused. */
+  readonly onError: (error: Error) => void
+}
+
+const NO_DECISION: Decision = { allowed: false, refusal: 403, channelId: undefined }
+
+/** The routes: `/auth` for nginx, which knows no answers but 200, 401 and 403; `/healthz` and `/readyz`. */
+export function createApp({ authorizer, isReady, onForeignRequest, onError }: AppOptions) {
+  const app = new Hono<{ Bindings: HttpBindings }>()
+
+  app.all('/auth', (c): Response | Promise<Response> => {
+    const request = parseAccessRequest(c.env.incoming.headers)
+    if (request === undefined) {
+      onForeignRequest()
+      return reply(NO_DECISION)
+    }
+    const decision = authorizer.authorize(request)
+    return decision instanceof Promise ? decision.then(reply) : reply(decision)
+  })
+
+  app.get('/healthz', (c) => c.text('ok\n'))
+  app.get('/readyz', (c) => (isReady() ? c.text('ready\n') : c.text('ending\n', 503)))
+
+  // A decision that could not be made is a refusal: a 500 would be taken for an outage, and let viewers in.
+  app.onError((error) => {
+    onError(error)
+    return reply(NO_DECISION)
+  })
+  return app
+}
+
+function reply(decision: Decision): Response {
+  const { status, headers } = replyTo(decision)
+  return new Response(null, { status, headers })
+}

@@ -1,0 +1,42 @@
+/*
+ * nginx serves the normal form of a path; the service is told the raw one. Instead of copying nginx's
+ * normalisation, only paths that already are in normal form are let through: what is judged is what is served.
+ */
+
+// Each segment: characters that RFC 3986 allows unescaped, and not `.` or `..`.
+const PLAIN_PATH = /^(?:\/(?!\.\.?(?:\/|$))[\w.~!$&'()*+,;=:@-]+)+\/?$/
+// The same with escapes and raw bytes of UTF-8. Left out: control bytes, space, `#`, `?`, `\`, doubled slashes.
+const ESCAPED_PATH =
+  /^(?:\/(?!\.\.?(?:\/|$))(?:[\w.~!$&'()*+,;=:@"<>[\]^`{|}\x80-\xff-]|%[0-9A-Fa-f]{2})+)+\/?$/
+// Escapes that no player writes and that hide what a path means: control bytes, `/`, `\`, and RFC 3986's
+// unreserved characters, among them the dot.
+const HIDING_ESCAPE = /%(?:[01].|7f|2f|5c|2[de]|3\d|4[1-9a-f]|5[0-9af]|6[1-9a-f]|7[0-9ae])/i
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/**
+ * Decodes a path that is in normal form (RFC 3986, section 6.2.2): one step, exactly as nginx does.
+ *
+ * @param path raw bytes, one character each
+ * @returns the text of the path, or undefined for every path that nginx would serve under another spelling
+ */
+export function decodeCanonicalPath(path: string): string | undefined {
+  if (PLAIN_PATH.test(path)) return path
+  if (!ESCAPED_PATH.test(path) || HIDING_ESCAPE.test(path)) return undefined
+  const bytes = path.replace(/%(..)/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)))
+  try {
+    return utf8.decode(Buffer.from(bytes, 'latin1'))
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * The channel that a decoded path belongs to: the first group of the pattern that took part in the match.
+ *
+ * @returns undefined when the path is not a channel's
+ */
+export function channelOf(path: string, pattern: RegExp): string | undefined {
+  const match = pattern.exec(path)
+  return match?.slice(1).find((group) => group !== undefined && group !== '')
+}

@@ -1,0 +1,153 @@
+import { formatDuration, parseDuration } from './duration.js'
+import type { WhenBackendDown } from './decision.js'
+
+export const BACKEND_TYPES = ['http', 'ministra', 'iptvportal', 'smarty'] as const
+export type BackendType = (typeof BACKEND_TYPES)[number]
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/**
+ * nginx waits 10 s for an answer (`proxy_read_timeout` in nginx/hls-auth/location.conf); a backend's deadline
+ * stays below it, so that the service always answers first.
+ */
+export const MAX_BACKEND_TIMEOUT_MS = 8_000
+
+/** The service's settings; the README's table says what each is for. Durations are milliseconds. */
+export interface Config {
+  readonly backendType: BackendType
+  readonly backendUrl: URL
+  readonly backendTimeoutMs: number
+  readonly backendConnections: number
+  readonly whenBackendDown: WhenBackendDown
+  readonly channelPattern: RegExp
+  /** undefined: what the backend's type reads. */
+  readonly credentialParams: readonly string[] | undefined
+  readonly tokenlessRequests: 'session' | 'backend'
+  readonly sessionIdleMs: number
+  /** undefined: the default of the backend's type; Infinity: never. */
+  readonly sessionRecheckMs: number | undefined
+  readonly denyTtlMs: number
+  readonly host: string
+  readonly port: number
+  readonly logLevel: LogLevel
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** Every problem of a configuration in one message: the setting, the value seen, what is allowed. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  constructor(problems: readonly string[]) {
+    super(`the settings are wrong:\n${problems.map((problem) => `  ${problem}`).join('\n')}`)
+  }
+}
+
+/**
+ * Reads the settings from the environment. An empty value counts as not set, as compose files pass it.
+ *
+ * @throws ConfigError listing all problems
+ */
+export function parseConfig(env: Environment): Config {
+  const problems: string[] = []
+
+  /** Reports a value; the undefined it returns never leaves parseConfig, which throws. */
+  function wrong(name: string, value: string, allowed: string): undefined {
+    problems.push(`${name}="${value}": ${allowed}`)
+    return undefined
+  }
+
+  function read<T>(name: string, fallback: string, parse: (value: string) => T | undefined): T {
+    return parse(env[name] || fallback) as T
+  }
+
+  function oneOf<T extends string>(name: string, fallback: string, allowed: readonly T[]): T {
+    return read(name, fallback, (value) =>
+      allowed.includes(value as T) ? (value as T) : wrong(name, value, `must be ${either(allowed)}`),
+    )
+  }
+
+  function duration(name: string, fallback: string, minMs: number, maxMs: number): number {
+    return read(name, fallback, (value) => {
+      const ms = parseDuration(value)
+      const allowed = `must be a duration from ${formatDuration(minMs)} to ${formatDuration(maxMs)}, such as ${fallback}`
+      return ms === undefined || ms < minMs || ms > maxMs ? wrong(name, value, allowed) : ms
+    })
+  }
+
+  function integer(name: string, fallback: string, min: number, max: number): number {
+    return read(name, fallback, (value) => {
+      const number = /^\d+$/.test(value) ? Number(value) : NaN
+      return number >= min && number <= max
+        ? number
+        : wrong(name, value, `must be a whole number from ${min} to ${max}`)
+    })
+  }
+
+  const config: Config = {
+    backendType: oneOf('BACKEND_TYPE', 'http', BACKEND_TYPES),
+    backendUrl: read('BACKEND_URL', '', (value) => {
+      const url = URL.canParse(value) ? new URL(value) : undefined
+      const isHttp = url?.protocol === 'http:' || url?.protocol === 'https:'
+      if (url && isHttp && !value.includes('#')) return url
+      return wrong('BACKEND_URL', withoutSecrets(value), 'must be an http:// or https:// address without a #')
+    }),
+    backendTimeoutMs: duration('BACKEND_TIMEOUT', '3s', 100, MAX_BACKEND_TIMEOUT_MS),
+    backendConnections: integer('BACKEND_CONNECTIONS', '64', 1, 10_000),
+    whenBackendDown: oneOf('WHEN_BACKEND_DOWN', 'allow', ['allow', 'deny']),
+    channelPattern: read('CHANNEL_PATTERN', '^/play/([^/]+)/', (value) => {
+      const allowed = 'must be a regular expression with a group for the channel, such as ^/play/([^/]+)/'
+      try {
+        // A pattern that also matches nothing shows in its empty match how many groups it has.
+        const groups = new RegExp(`${value}|`, 'u').exec('')!.length - 1
+        return groups > 0 ? new RegExp(value, 'u') : wrong('CHANNEL_PATTERN', value, allowed)
+      } catch {
+        return wrong('CHANNEL_PATTERN', value, allowed)
+      }
+    }),
+    credentialParams: read('CREDENTIAL_PARAMS', '', (value) => {
+      if (value === '') return undefined
+      const names = value.split(',').map((name) => name.trim())
+      return names.every((name) => /^[^\s&=#]+$/.test(name))
+        ? names
+        : wrong(
+            'CREDENTIAL_PARAMS',
+            value,
+            'must be names of query parameters with commas between, such as token,uid',
+          )
+    }),
+    tokenlessRequests: oneOf('TOKENLESS_REQUESTS', 'session', ['session', 'backend']),
+    sessionIdleMs: duration('SESSION_IDLE', '10m', 10_000, 24 * 3_600_000),
+    sessionRecheckMs: !env.SESSION_RECHECK
+      ? undefined
+      : env.SESSION_RECHECK === 'never'
+        ? Infinity
+        : read('SESSION_RECHECK', '', (value) => {
+            const ms = parseDuration(value)
+            const allowed = 'must be never or a duration from 10s to 1d, such as 10m'
+            return ms === undefined || ms < 10_000 || ms > 24 * 3_600_000
+              ? wrong('SESSION_RECHECK', value, allowed)
+              : ms
+          }),
+    denyTtlMs: duration('DENY_TTL', '5s', 1_000, 600_000),
+    host: read('HOST', '127.0.0.1', (value) =>
+      /^[\w.:-]+$/.test(value)
+        ? value
+        : wrong('HOST', value, 'must be an address or a name to listen on, such as 127.0.0.1'),
+    ),
+    port: integer('PORT', '3000', 0, 65_535),
+    logLevel: oneOf('LOG_LEVEL', 'info', LOG_LEVELS),
+  }
+
+  if (problems.length > 0) throw new ConfigError(problems)
+  return config
+}
+
+/** An address fit for a message: no password, no query, in which operators keep keys. */
+export function withoutSecrets(url: string): string {
+  return url.replace(/\/\/[^/?#]*@/, '//').replace(/[?].*$/, '?…')
+}
+
+function either(values: readonly string[]): string {
+  return `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`
+}

@@ -1,0 +1,63 @@
+/** Why a backend gave no decision. */
+export type Failure = 'refused' | 'reset' | 'dns' | 'tls' | 'timeout' | 'malformed' | 'status' | 'error'
+
+/** What a backend answered. `status` is the HTTP status that it sent, where one came. */
+export type Answer =
+  | {
+      readonly outcome: 'allow'
+      readonly status: number
+      /** Header bytes, made safe; empty for none. */
+      readonly name: string
+      /** How long the backend wants its word to hold; undefined when it did not say. */
+      readonly authDurationMs: number | undefined
+    }
+  | { readonly outcome: 'deny'; readonly status: number }
+  | { readonly outcome: 'unavailable'; readonly failure: Failure; readonly status: number | undefined }
+
+/** The statuses that `auth_request` passes on to the viewer. */
+export type Refusal = 401 | 403
+
+/** What nginx is told. */
+export type Decision =
+  | {
+      readonly allowed: true
+      readonly sessionId: string
+      readonly sessionName: string
+      readonly channelId: string
+    }
+  | {
+      readonly allowed: false
+      readonly refusal: Refusal
+      /** undefined where the path belongs to no channel */
+      readonly channelId: string | undefined
+    }
+
+/** What an operator wants for viewers of whom nothing is known while the backend gives no decision. */
+export type WhenBackendDown = 'allow' | 'deny'
+
+/** The last decision of a backend that is remembered for the same question. */
+export type Known = 'allow' | Refusal | undefined
+
+/** What to do with an answer. */
+export type Verdict =
+  | { readonly allow: true; readonly source: 'backend' | 'kept' | 'open-door' }
+  | { readonly allow: false; readonly source: 'backend' | 'kept' | 'closed-door'; readonly refusal: Refusal }
+
+/**
+ * The rule of three outcomes. A backend's word counts; where it gave none, its last word stands; where there
+ * is none, the operator's setting decides. A known refusal never turns into an admission here.
+ */
+export function judge(answer: Answer, known: Known, whenBackendDown: WhenBackendDown): Verdict {
+  if (answer.outcome === 'allow') return { allow: true, source: 'backend' }
+  if (answer.outcome === 'deny')
+    return { allow: false, source: 'backend', refusal: refusalFor(answer.status) }
+  if (known === 'allow') return { allow: true, source: 'kept' }
+  if (known !== undefined) return { allow: false, source: 'kept', refusal: known }
+  if (whenBackendDown === 'allow') return { allow: true, source: 'open-door' }
+  return { allow: false, source: 'closed-door', refusal: 403 }
+}
+
+/** A backend's 401 stays 401, every other refusal is 403: `auth_request` passes on only these two. */
+export function refusalFor(status: number): Refusal {
+  return status === 401 ? 401 : 403
+}

@@ -1,0 +1,36 @@
+import { pino } from 'pino'
+import { ConfigError, parseConfig, type Config } from './config.js'
+import { startService } from './service.js'
+
+/** One sentence on standard error, exit code 1. */
+function fail(sentence: string): never {
+  process.stderr.write(`nginx-hls-auth: ${sentence}\n`)
+  process.exit(1)
+}
+
+function readConfig(): Config {
+  try {
+    return parseConfig(process.env)
+  } catch (error) {
+    if (error instanceof ConfigError) fail(error.message)
+    throw error
+  }
+}
+
+const config = readConfig()
+const log = pino({ level: config.logLevel, base: null })
+const service = await startService(config, log).catch((error: NodeJS.ErrnoException) => {
+  const reasons: Record<string, string> = {
+    EADDRINUSE: 'another program listens there: set another PORT',
+    EACCES: 'this user may not listen there: set a PORT above 1023',
+    EADDRNOTAVAIL: 'HOST is no address of this machine',
+    ENOTFOUND: 'HOST is a name without an address',
+  }
+  return fail(`cannot listen on ${config.host}:${config.port}: ${reasons[error.code ?? ''] ?? error.message}`)
+})
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.once(signal, () => {
+    void service.stop().then(() => process.exit(0))
+  })
+}

@@ -1,0 +1,58 @@
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createAdaptorServer } from '@hono/node-server'
+import type { createApp } from './app.js'
+
+/** More than nginx can send in four headers of at most 8 KB each (`large_client_header_buffers`). */
+const MAX_HEADER_BYTES = 64 * 1024
+
+/** Above the 60 s of `keepalive_timeout` in nginx/hls-auth/upstream.conf: nginx, not the service, closes. */
+const KEEP_ALIVE_MS = 75_000
+
+const REFUSAL = 'HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
+
+/** A running server. */
+export interface RunningServer {
+  readonly port: number
+  /** Finishes what is in flight, for at most `graceMs`, and closes every connection. */
+  close(graceMs: number): Promise<void>
+}
+
+/**
+ * Listens for nginx.
+ *
+ * @param port 0 for any free one
+ * @throws the listen error: EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOTFOUND
+ */
+export async function startServer(
+  app: ReturnType<typeof createApp>,
+  { host, port }: { readonly host: string; readonly port: number },
+): Promise<RunningServer> {
+  const server = createAdaptorServer({
+    fetch: app.fetch,
+    serverOptions: { maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: KEEP_ALIVE_MS },
+  }) as Server
+  // What Node cannot parse, a viewer has sent: control bytes in a User-Agent, say. Node's own 400 or 431 would be
+  // a 500 for nginx, and with the door open an admission.
+  server.on('clientError', (_error, socket) => {
+    if (socket.writable) socket.end(REFUSAL)
+    else socket.destroy()
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, resolve)
+  })
+  return {
+    port: (server.address() as AddressInfo).port,
+    async close(graceMs) {
+      const closed = new Promise((resolve) => server.close(resolve))
+      // Connections that become idle only now have to be closed again and again until none is left.
+      const idle = setInterval(() => server.closeIdleConnections(), 20)
+      const grace = setTimeout(() => server.closeAllConnections(), graceMs)
+      server.closeIdleConnections()
+      await closed
+      clearInterval(idle)
+      clearTimeout(grace)
+    },
+  }
+}

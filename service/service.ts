@@ -1,0 +1,79 @@
+import type { Logger } from 'pino'
+import { createApp } from './app.js'
+import { createAuthorizer } from './authorizer.js'
+import { createBackend } from './backends/index.js'
+import { withoutSecrets, type Config } from './config.js'
+import { createDecisionLog } from './decision-log.js'
+import { startServer } from './server.js'
+import { SessionStore } from './session-store.js'
+
+const MAX_DENIALS = 100_000
+const SWEEP_MS = 10_000
+
+const now = () => performance.now()
+
+/** The service, started. */
+export interface RunningService {
+  readonly port: number
+  /** Stops listening, finishes what is in flight and ends. */
+  stop(): Promise<void>
+}
+
+/**
+ * Puts the parts together.
+ *
+ * @throws the listen error of {@link startServer}
+ */
+export async function startService(config: Config, log: Logger): Promise<RunningService> {
+  const backend = createBackend(config.backendType, config.backendUrl, {
+    timeoutMs: config.backendTimeoutMs,
+    connections: config.backendConnections,
+  })
+  const store = new SessionStore({ idleMs: config.sessionIdleMs, maxDenials: MAX_DENIALS, now })
+  const authorizer = createAuthorizer({ ...config, backend, store, now, onDecision: createDecisionLog(log) })
+  let isEnding = false
+  let isForeignReported = false
+  const app = createApp({
+    authorizer,
+    isReady: () => !isEnding,
+    onForeignRequest() {
+      if (isForeignReported) return
+      isForeignReported = true
+      log.error(
+        'refused a request without X-Original-URI or X-Real-IP: nginx must include hls-auth/location.conf',
+      )
+    },
+    // Only the stack's own lines: a message may quote what a viewer sent.
+    onError: (error) =>
+      log.error({ error: error.name, stack: stackOnly(error) }, 'refused a request because of a bug'),
+  })
+  const server = await startServer(app, config)
+  const sweep = setInterval(() => store.sweep(), SWEEP_MS)
+  log.info(
+    {
+      host: config.host,
+      port: server.port,
+      type: config.backendType,
+      url: withoutSecrets(config.backendUrl.href),
+      whenBackendDown: config.whenBackendDown,
+    },
+    'listening',
+  )
+  return {
+    port: server.port,
+    async stop() {
+      isEnding = true
+      clearInterval(sweep)
+      log.info({ sessions: store.sessionCount, questions: authorizer.questionsInFlight }, 'ending')
+      await server.close(config.backendTimeoutMs + 1_000)
+      await backend.close()
+    },
+  }
+}
+
+function stackOnly(error: Error): string {
+  return (error.stack ?? '')
+    .split('\n')
+    .filter((line) => line.startsWith('    at '))
+    .join('\n')
+}
