@@ -1,0 +1,63 @@
+/* global Hls */
+const element = (id) => document.getElementById(id)
+const video = element('video')
+const parameters = new URLSearchParams(location.search)
+let hls
+
+/** Says what is going on, in words for a viewer and in data attributes for a test. */
+function show(state, words, status = '') {
+  document.body.dataset.state = state
+  document.body.dataset.status = status
+  element('status').textContent = words
+}
+
+async function freshToken() {
+  const response = await fetch('demo/token', { cache: 'no-store' })
+  element('token').value = (await response.text()).trim()
+}
+
+function play() {
+  hls?.destroy()
+  const channel = element('channel').value
+  const token = element('token').value
+  const query = token === '' ? '' : `?token=${encodeURIComponent(token)}`
+  show('loading', 'Asking …')
+  hls = new Hls({ enableWorker: false })
+  hls.on(Hls.Events.ERROR, (_, data) => {
+    const status = data.response?.code
+    if (status === 401 || status === 403) {
+      show('refused', `Refused: the server answered ${status} to ${data.details}.`, status)
+      hls.destroy()
+    } else if (data.fatal) {
+      show('failed', `Cannot play: ${data.details}${status ? ` (${status})` : ''}.`, status)
+    }
+  })
+  hls.loadSource(`play/${channel}/index.m3u8${query}`)
+  hls.attachMedia(video)
+  video.play().catch(() => {})
+}
+
+video.addEventListener('timeupdate', () => {
+  if (document.body.dataset.state === 'refused' || document.body.dataset.state === 'failed') return
+  if (video.currentTime > 0 && !video.paused)
+    show('playing', `Playing, at ${video.currentTime.toFixed(1)} s.`)
+})
+element('fresh').addEventListener('click', () => void freshToken())
+element('wrong').addEventListener('click', () => (element('token').value = 'wrong'))
+element('form').addEventListener('submit', (event) => {
+  event.preventDefault()
+  play()
+})
+
+async function start() {
+  const { dialect, channels } = await (await fetch('demo/info')).json()
+  element('about').textContent =
+    `A demo middleware that speaks the dialect “${dialect}” decides who may watch.`
+  element('channel').append(...channels.map((channel) => new Option(channel)))
+  if (parameters.has('channel')) element('channel').value = parameters.get('channel')
+  if (parameters.has('token')) element('token').value = parameters.get('token')
+  else await freshToken()
+  if (parameters.has('autoplay')) play()
+}
+
+start().catch((error) => show('failed', `The demo's middleware does not answer: ${error.message}.`))
