@@ -1,0 +1,89 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { view } from './client.js'
+import { QUERY_IN_PLAYLISTS } from './options.js'
+import { startStack } from './stack.js'
+
+describe('query-in-playlists.conf', () => {
+  it('writes the query behind each address of a playlist, and nothing where there is none', async () => {
+    const stack = await startStack({ changes: QUERY_IN_PLAYLISTS })
+    const lines = [
+      '#EXTM3U',
+      '#EXT-X-KEY:METHOD=AES-128,URI="enc.key"',
+      '#EXT-X-MAP:URI="init.mp4"',
+      '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="main",URI="audio/index.m3u8"',
+      '#EXTINF:2,',
+      'low/index.m3u8',
+      '0.ts',
+      '1.m4s',
+      '2.mp4',
+      '3.aac',
+      '4.vtt',
+      '',
+    ]
+    const written = (query: string) =>
+      lines.map((line) => line.replace(/\.(key|mp4|m3u8|ts|m4s|aac|vtt)("?)$/, `.$1${query}$2`))
+    for (const end of ['\n', '\r\n']) {
+      await writeFile(join(stack.mediaDir, 'a001/all.m3u8'), lines.join(end))
+      const reply = await view(stack.site, '/play/a001/all.m3u8?token=demo')
+      expect(reply.body.toString()).toBe(written('?token=demo').join(end))
+      expect((await view(stack.site, '/play/a001/all.m3u8')).body.toString()).toBe(lines.join(end))
+    }
+    await stack.stop()
+  })
+})
+
+describe('logs', () => {
+  it('as JSON can be read as JSON, whatever a viewer sends', async () => {
+    const stack = await startStack({ changes: [['nginx.conf', 'access.log hls;', 'access.log hls_json;']] })
+    const agent = 'a"b\\c\td'
+    await view(stack.site, '/play/a001/index.m3u8?token=demo', { headers: { 'User-Agent': agent } })
+    await view(stack.site, '/play/a001/"\\.m3u8?token=demo', { headers: { 'User-Agent': agent } })
+    const lines = (await stack.nginx.accessLog()).map((line) => JSON.parse(line) as unknown)
+    expect(lines[0]).toMatchObject({
+      status: 200,
+      path: '/play/a001/index.m3u8',
+      name: 'demo-viewer',
+      channel: 'a001',
+      agent,
+      ip: '127.0.0.1',
+    })
+    expect(lines[1]).toMatchObject({ status: 403, path: '/play/a001/"\\.m3u8', name: '' })
+    await stack.stop()
+  })
+})
+
+describe('behind a CDN', () => {
+  it('the realip lines give the service the address that the CDN reports', async () => {
+    const stack = await startStack({
+      changes: [
+        ['nginx.conf', '# set_real_ip_from 192.0.2.0/24;', 'set_real_ip_from 127.0.0.1;'],
+        ['nginx.conf', '# real_ip_header X-Forwarded-For;', 'real_ip_header X-Forwarded-For;'],
+        ['nginx.conf', '# real_ip_recursive on;', 'real_ip_recursive on;'],
+      ],
+    })
+    const headers = { 'X-Forwarded-For': '198.51.100.9, 203.0.113.7' }
+    expect((await view(stack.site, '/play/a001/index.m3u8?token=demo', { headers })).status).toBe(200)
+    expect(stack.middleware.questions.at(-1)?.headers['x-real-ip']).toBe('203.0.113.7')
+    // The same player at another address is another viewer.
+    expect((await view(stack.site, '/play/a001/low/0.ts')).status).toBe(401)
+    await stack.stop()
+  })
+})
+
+describe('nginx itself', () => {
+  it('finds nothing to warn of in the shipped configuration', async () => {
+    const stack = await startStack()
+    const args = ['-t', '-p', stack.nginx.prefix, '-c', 'conf/nginx.conf', '-e', 'stderr']
+    const child = spawn('nginx', args, { stdio: ['ignore', 'ignore', 'pipe'] })
+    let words = ''
+    child.stderr.on('data', (text: Buffer) => (words += text.toString()))
+    await once(child, 'close')
+    expect(words).toMatch(/test is successful/)
+    expect(words).not.toMatch(/\[warn\]|\[emerg\]/)
+    await stack.stop()
+  })
+})

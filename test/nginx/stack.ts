@@ -1,0 +1,103 @@
+import { once } from 'node:events'
+import { cp, mkdtemp, realpath, rm } from 'node:fs/promises'
+import { connect, createServer, type AddressInfo, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Writable } from 'node:stream'
+import { pino } from 'pino'
+import { parseConfig, type BackendType, type Environment } from '../../service/config.js'
+import { startService, type RunningService } from '../../service/service.js'
+import { keepLive } from '../demo/live-playlist.js'
+import { createDemoMiddleware, type DemoMiddleware } from '../demo/middleware.js'
+import { ROOT } from '../root.js'
+import { freePort, nginxProblem, startNginx, type NginxOptions, type RunningNginx } from './harness.js'
+
+export interface StackOptions {
+  readonly type?: BackendType
+  /** Settings of the service. */
+  readonly env?: Environment
+  /** Changes to the shipped nginx configuration. */
+  readonly changes?: NginxOptions['changes']
+}
+
+/** The whole product on this machine: middleware, service and nginx with the shipped configuration. */
+export interface Stack {
+  readonly middleware: DemoMiddleware
+  readonly service: RunningService
+  readonly nginx: RunningNginx
+  readonly mediaDir: string
+  /** Address of nginx, with a slash at its end. */
+  readonly site: string
+  /** What the service has logged, one object a line. */
+  readonly log: readonly Record<string, unknown>[]
+  /** Connections that nginx has opened to the service so far. */
+  readonly connections: () => number
+  stop(): Promise<void>
+}
+
+export async function startStack({
+  type = 'http',
+  env = {},
+  changes = [],
+}: StackOptions = {}): Promise<Stack> {
+  const problem = nginxProblem()
+  if (problem) throw new Error(problem)
+
+  const prefix = await realpath(await mkdtemp(join(tmpdir(), 'nginx-hls-auth-test-')))
+  const mediaDir = join(prefix, 'media')
+  await cp(join(ROOT, 'test/demo/media'), mediaDir, { recursive: true })
+  const stopLive = await keepLive(join(mediaDir, 'live'))
+
+  const middleware = createDemoMiddleware(type)
+  const middlewarePort = await middleware.listen()
+
+  const log: Record<string, unknown>[] = []
+  const lines = new Writable({
+    write(line: Buffer, _encoding, done) {
+      log.push(JSON.parse(line.toString()) as Record<string, unknown>)
+      done()
+    },
+  })
+  const url = `http://127.0.0.1:${middlewarePort}/portal`
+  const config = parseConfig({ BACKEND_TYPE: type, BACKEND_URL: url, PORT: '0', ...env })
+  const service = await startService(config, pino({ level: 'debug', base: null }, lines))
+  const relay = await startRelay(service.port)
+
+  const extras = { 'demo.conf': `location / { proxy_pass http://127.0.0.1:${middlewarePort}; }` }
+  const port = await freePort()
+  const nginx = await startNginx({ prefix, port, servicePort: relay.port, mediaDir, extras, changes })
+  return {
+    middleware,
+    service,
+    nginx,
+    mediaDir,
+    site: `http://127.0.0.1:${port}/`,
+    log,
+    connections: relay.connections,
+    async stop() {
+      stopLive()
+      await nginx.stop()
+      await service.stop()
+      relay.server.close()
+      await middleware.close()
+      await rm(prefix, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Stands between nginx and the service and counts connections. */
+async function startRelay(
+  target: number,
+): Promise<{ server: Server; port: number; connections: () => number }> {
+  let count = 0
+  const server = createServer((near) => {
+    count++
+    const far = connect(target, '127.0.0.1')
+    near.pipe(far).pipe(near)
+    near.on('error', () => far.destroy())
+    far.on('error', () => near.destroy())
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return { server, port: (server.address() as AddressInfo).port, connections: () => count }
+}
