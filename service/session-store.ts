@@ -50,7 +50,13 @@ export class SessionStore {
 
   /** The live session that this viewer opened last, whatever its credentials; it counts as seen now. */
   newestSession(viewerKey: string): Session | undefined {
-    return this.#seen(this.#byViewer.get(viewerKey)?.at(-1))
+    for (;;) {
+      const newest = this.#byViewer.get(viewerKey)?.at(-1)
+      if (newest === undefined) return undefined
+      // An idle one has just been closed: an older one may still be watched.
+      const seen = this.#seen(newest)
+      if (seen !== undefined) return seen
+    }
   }
 
   /** Whether this very session is still open; does not count as seen. */

@@ -103,7 +103,7 @@ function failureOf(error: unknown): Failure {
     const code = 'code' in cause ? String(cause.code) : ''
     const known = FAILURE_OF_CODE[code]
     if (known !== undefined) return known
-    if (code.startsWith('HPE_')) return 'malformed'
+    if (cause.name === 'HTTPParserError') return 'malformed'
     if (/^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_)/.test(code)) return 'tls'
   }
   return 'error'

@@ -1,0 +1,284 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import type { AccessRequest } from '../../service/access-request.js'
+import {
+  createAuthorizer,
+  type Authorizer,
+  type AuthorizerOptions,
+  type DecisionEvent,
+} from '../../service/authorizer.js'
+import type { Backend, Question } from '../../service/backends/backend.js'
+import type { Answer, Decision } from '../../service/decision.js'
+import { SessionStore } from '../../service/session-store.js'
+
+const ALLOW: Answer = { outcome: 'allow', status: 200, name: 'ivan', authDurationMs: undefined }
+const DENY: Answer = { outcome: 'deny', status: 403 }
+const DOWN: Answer = { outcome: 'unavailable', failure: 'refused', status: undefined }
+
+/** A backend that answers when told to. */
+class FakeBackend implements Backend {
+  credentialParams: readonly string[] | undefined = ['token']
+  recheckMs = 180_000
+  readonly asked: Question[] = []
+  #waiting: ((answer: Answer) => void)[] = []
+  ask(question: Question): Promise<Answer> {
+    this.asked.push(question)
+    return new Promise((resolve) => this.#waiting.push(resolve))
+  }
+  /** Answers everything that waits, and lets all that follows from it happen. */
+  async answer(answer: Answer): Promise<void> {
+    for (const resolve of this.#waiting.splice(0)) resolve(answer)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  async close(): Promise<void> {}
+}
+
+let backend: FakeBackend
+let nowMs: number
+let events: DecisionEvent[]
+let store: SessionStore
+
+beforeEach(() => {
+  backend = new FakeBackend()
+  nowMs = 1_000_000
+  events = []
+})
+
+function authorizer(options: Partial<AuthorizerOptions> = {}): Authorizer {
+  store = new SessionStore({ idleMs: 600_000, maxDenials: 1_000, now: () => nowMs })
+  return createAuthorizer({
+    backend,
+    store,
+    whenBackendDown: 'allow',
+    channelPattern: /^\/play\/([^/]+)\//u,
+    credentialParams: undefined,
+    tokenlessRequests: 'session',
+    sessionRecheckMs: undefined,
+    denyTtlMs: 5_000,
+    now: () => nowMs,
+    onDecision: (event) => events.push(event),
+    ...options,
+  })
+}
+
+function request(query: string, changes: Partial<AccessRequest> = {}): AccessRequest {
+  return { host: 'tv', path: '/play/a/x.ts', query, clientIp: '192.0.2.1', userAgent: 'mpv', ...changes }
+}
+
+/** Asks for something new and gives the backend's answer to it. */
+async function decide(
+  auth: Authorizer,
+  query: string,
+  answer: Answer,
+  changes: Partial<AccessRequest> = {},
+): Promise<Decision> {
+  const decision = auth.authorize(request(query, changes))
+  await backend.answer(answer)
+  return decision
+}
+
+const allowed = { allowed: true }
+const refused = { allowed: false, refusal: 403 }
+
+describe('a session', () => {
+  it('is asked about once, however many requests come at once', async () => {
+    const auth = authorizer()
+    const decisions = Array.from({ length: 100 }, async () => auth.authorize(request('token=1')))
+    await backend.answer(ALLOW)
+    const made = await Promise.all(decisions)
+    expect(backend.asked.length).toBe(1)
+    expect(new Set(made.map((decision) => JSON.stringify(decision))).size).toBe(1)
+    expect(made[0]).toMatchObject({
+      allowed: true,
+      sessionName: 'ivan',
+      sessionId: backend.asked[0]!.sessionId,
+    })
+    expect(events.length).toBe(1)
+  })
+
+  it('is answered at once when it is remembered', async () => {
+    const auth = authorizer()
+    const first = await decide(auth, 'token=1', ALLOW)
+    expect(auth.authorize(request('token=1'))).toEqual(first)
+    expect(auth.authorize(request('token=1&other=2&_HLS_msn=7'))).toEqual(first)
+    expect(backend.asked.length).toBe(1)
+  })
+
+  it('lives as long as requests come, and is forgotten when idle', async () => {
+    const auth = authorizer({ sessionRecheckMs: Infinity })
+    await decide(auth, 'token=1', ALLOW)
+    for (let count = 0; count < 10; count++) {
+      nowMs += 599_000
+      expect(auth.authorize(request('token=1'))).toMatchObject(allowed)
+    }
+    nowMs += 600_001
+    expect(await decide(auth, 'token=1', DENY)).toMatchObject(refused)
+    expect(backend.asked.length).toBe(2)
+  })
+
+  it.each([
+    ['host', { host: 'other' }],
+    ['channel', { path: '/play/b/x.ts' }],
+    ['address', { clientIp: '192.0.2.2' }],
+    ['User-Agent', { userAgent: 'vlc' }],
+  ])('is not that of another %s', async (_, changes) => {
+    const auth = authorizer()
+    await decide(auth, 'token=1', ALLOW)
+    expect(await decide(auth, 'token=1', DENY, changes)).toMatchObject(refused)
+    expect(await decide(auth, '', DENY, changes)).toMatchObject(refused)
+  })
+
+  it('never shares its decision with another token', async () => {
+    const auth = authorizer()
+    await decide(auth, 'token=1', ALLOW)
+    expect(await decide(auth, 'token=2', DENY)).toMatchObject(refused)
+    expect(auth.authorize(request('token=1'))).toMatchObject(allowed)
+  })
+})
+
+describe('a request without credentials', () => {
+  it('belongs to the session that its viewer opened last', async () => {
+    const auth = authorizer()
+    await decide(auth, 'token=1', { ...ALLOW, name: 'first' })
+    await decide(auth, 'token=2', { ...ALLOW, name: 'second' })
+    void auth.authorize(request('token=1'))
+    expect(auth.authorize(request(''))).toMatchObject({ sessionName: 'second' })
+    expect(backend.asked.length).toBe(2)
+  })
+
+  it('is asked about where there is no session, and its refusal never reaches one that opens', async () => {
+    const auth = authorizer()
+    expect(await decide(auth, '', { outcome: 'deny', status: 401 })).toEqual({
+      allowed: false,
+      refusal: 401,
+      channelId: 'a',
+    })
+    await decide(auth, 'token=1', ALLOW)
+    expect(auth.authorize(request(''))).toMatchObject(allowed)
+  })
+
+  it('keeps a session from becoming idle', async () => {
+    const auth = authorizer({ sessionRecheckMs: Infinity })
+    await decide(auth, 'token=1', ALLOW)
+    for (let count = 0; count < 3; count++) {
+      nowMs += 500_000
+      expect(auth.authorize(request(''))).toMatchObject(allowed)
+    }
+  })
+
+  it('is asked about by itself with TOKENLESS_REQUESTS=backend', async () => {
+    const auth = authorizer({ tokenlessRequests: 'backend' })
+    await decide(auth, 'token=1', ALLOW)
+    expect(await decide(auth, '', DENY)).toMatchObject(refused)
+    expect(backend.asked.length).toBe(2)
+  })
+})
+
+describe('a refusal', () => {
+  it('is remembered for DENY_TTL, for its own key', async () => {
+    const auth = authorizer()
+    await decide(auth, 'token=1', DENY)
+    nowMs += 4_999
+    expect(auth.authorize(request('token=1'))).toMatchObject(refused)
+    expect(await decide(auth, 'token=2', ALLOW)).toMatchObject(allowed)
+    nowMs += 1
+    expect(await decide(auth, 'token=1', ALLOW)).toMatchObject(allowed)
+    expect(backend.asked.length).toBe(3)
+  })
+
+  it.each(['/play//x.ts', '/play/a/../b/x.ts', '/play/a/%2e%2e/x', '/other/x.ts', '*', ''])(
+    'is the answer to the path %j, without a question',
+    (path) => {
+      expect(authorizer().authorize(request('token=1', { path }))).toMatchObject({
+        ...refused,
+        channelId: undefined,
+      })
+      expect(backend.asked.length).toBe(0)
+    },
+  )
+})
+
+describe('a re-check', () => {
+  it('happens in the background, once, with the query that opened the session', async () => {
+    const auth = authorizer()
+    const first = await decide(auth, 'token=1', ALLOW)
+    nowMs += 180_000
+    for (let count = 0; count < 5; count++) expect(auth.authorize(request(''))).toEqual(first)
+    expect(backend.asked.length).toBe(2)
+    expect(backend.asked[1]).toEqual(backend.asked[0])
+    await backend.answer({ ...ALLOW, name: 'renamed' })
+    expect(auth.authorize(request(''))).toMatchObject({ sessionName: 'renamed' })
+    expect(backend.asked.length).toBe(2)
+  })
+
+  it('follows X-AuthDuration, else SESSION_RECHECK, else the backend', async () => {
+    const auth = authorizer({ sessionRecheckMs: 60_000 })
+    await decide(auth, 'token=1', { ...ALLOW, authDurationMs: 120_000 })
+    nowMs += 119_999
+    void auth.authorize(request('token=1'))
+    expect(backend.asked.length).toBe(1)
+    nowMs += 1
+    void auth.authorize(request('token=1'))
+    await backend.answer(ALLOW)
+    nowMs += 60_000
+    void auth.authorize(request('token=1'))
+    expect(backend.asked.length).toBe(3)
+  })
+
+  it('that refuses closes the session', async () => {
+    const auth = authorizer()
+    await decide(auth, 'token=1', ALLOW)
+    nowMs += 180_000
+    void auth.authorize(request('token=1'))
+    await backend.answer(DENY)
+    expect(auth.authorize(request('token=1'))).toMatchObject(refused)
+    expect(store.sessionCount).toBe(0)
+  })
+
+  it('that finds the backend down changes nothing and is tried again', async () => {
+    const auth = authorizer({ whenBackendDown: 'deny' })
+    const first = await decide(auth, 'token=1', ALLOW)
+    nowMs += 180_000
+    void auth.authorize(request('token=1'))
+    await backend.answer(DOWN)
+    expect(auth.authorize(request('token=1'))).toEqual(first)
+    expect(backend.asked.length).toBe(2)
+    nowMs += 10_000
+    expect(auth.authorize(request('token=1'))).toEqual(first)
+    expect(backend.asked.length).toBe(3)
+  })
+})
+
+describe('while the backend is down', () => {
+  it('the door is open or closed as the operator says', async () => {
+    expect(await decide(authorizer(), 'token=1', DOWN)).toMatchObject(allowed)
+    expect(events.at(-1)?.verdict).toEqual({ allow: true, source: 'open-door' })
+    expect(await decide(authorizer({ whenBackendDown: 'deny' }), 'token=1', DOWN)).toMatchObject(refused)
+    expect(events.at(-1)?.verdict).toMatchObject({ allow: false, source: 'closed-door' })
+  })
+
+  it('the closed door remembers nothing: the next request asks again', async () => {
+    const auth = authorizer({ whenBackendDown: 'deny' })
+    await decide(auth, 'token=1', DOWN)
+    expect(await decide(auth, 'token=1', ALLOW)).toMatchObject(allowed)
+  })
+
+  it('a refused viewer stays refused, however long it takes', async () => {
+    const auth = authorizer()
+    await decide(auth, 'token=1', DENY)
+    for (let count = 0; count < 50; count++) {
+      nowMs += 60_000
+      expect(await decide(auth, 'token=1', DOWN)).toMatchObject(refused)
+    }
+  })
+
+  it('who came in through the open door is closed when the backend comes back and says no', async () => {
+    const auth = authorizer()
+    await decide(auth, 'token=1', DOWN)
+    expect(auth.authorize(request(''))).toMatchObject(allowed)
+    nowMs += 10_000
+    void auth.authorize(request(''))
+    await backend.answer(DENY)
+    expect(await decide(auth, '', DENY)).toMatchObject(refused)
+    expect(auth.authorize(request('token=1'))).toMatchObject(refused)
+  })
+})

@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest'
+import { ConfigError, parseConfig, withoutSecrets, type Environment } from '../../service/config.js'
+
+const URL_ALONE = { BACKEND_URL: 'http://portal.example.com/check?key=1' }
+
+function problemsOf(env: Environment): string {
+  try {
+    parseConfig(env)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message
+    throw error
+  }
+  return ''
+}
+
+describe('settings', () => {
+  it('have the defaults of the README, and an empty value is one that is not set', () => {
+    const config = parseConfig(URL_ALONE)
+    expect(config).toEqual({
+      backendType: 'http',
+      backendUrl: new URL(URL_ALONE.BACKEND_URL),
+      backendTimeoutMs: 3_000,
+      backendConnections: 64,
+      whenBackendDown: 'allow',
+      channelPattern: /^\/play\/([^/]+)\//u,
+      credentialParams: undefined,
+      tokenlessRequests: 'session',
+      sessionIdleMs: 600_000,
+      sessionRecheckMs: undefined,
+      denyTtlMs: 5_000,
+      host: '127.0.0.1',
+      port: 3000,
+      logLevel: 'info',
+    })
+    expect(parseConfig({ ...URL_ALONE, BACKEND_TYPE: '', SESSION_RECHECK: '', PORT: '' })).toEqual(config)
+  })
+
+  it('are read', () => {
+    const config = parseConfig({
+      ...URL_ALONE,
+      CREDENTIAL_PARAMS: 'token, uid',
+      SESSION_RECHECK: 'never',
+      BACKEND_TIMEOUT: '500ms',
+      CHANNEL_PATTERN: '^/(?:live|vod)/(.+)/',
+    })
+    expect(config).toMatchObject({
+      credentialParams: ['token', 'uid'],
+      sessionRecheckMs: Infinity,
+      backendTimeoutMs: 500,
+    })
+  })
+
+  it('that are wrong are all named in one message, with the value seen and what is allowed', () => {
+    const message = problemsOf({
+      BACKEND_TYPE: 'stalker',
+      BACKEND_URL: 'ftp://user:password@portal/?key=secret',
+      BACKEND_TIMEOUT: '30s',
+      BACKEND_CONNECTIONS: '0',
+      WHEN_BACKEND_DOWN: 'maybe',
+      CHANNEL_PATTERN: '^/play/',
+      CREDENTIAL_PARAMS: 'a b',
+      TOKENLESS_REQUESTS: 'no',
+      SESSION_IDLE: '1s',
+      SESSION_RECHECK: 'often',
+      DENY_TTL: '5 seconds',
+      HOST: 'a b',
+      PORT: '99999',
+      LOG_LEVEL: 'loud',
+    })
+    expect(message).toBe(`the settings are wrong:
+  BACKEND_TYPE="stalker": must be http, ministra, iptvportal or smarty
+  BACKEND_URL="ftp://portal/?…": must be an http:// or https:// address without a #
+  BACKEND_TIMEOUT="30s": must be a duration from 100ms to 8s, such as 3s
+  BACKEND_CONNECTIONS="0": must be a whole number from 1 to 10000
+  WHEN_BACKEND_DOWN="maybe": must be allow or deny
+  CHANNEL_PATTERN="^/play/": must be a regular expression with a group for the channel, such as ^/play/([^/]+)/
+  CREDENTIAL_PARAMS="a b": must be names of query parameters with commas between, such as token,uid
+  TOKENLESS_REQUESTS="no": must be session or backend
+  SESSION_IDLE="1s": must be a duration from 10s to 1d, such as 10m
+  SESSION_RECHECK="often": must be never or a duration from 10s to 1d, such as 10m
+  DENY_TTL="5 seconds": must be a duration from 1s to 10m, such as 5s
+  HOST="a b": must be an address or a name to listen on, such as 127.0.0.1
+  PORT="99999": must be a whole number from 0 to 65535
+  LOG_LEVEL="loud": must be trace, debug, info, warn, error, fatal or silent`)
+  })
+
+  it.each(['', 'portal.example.com', 'http://x/#a', 'http://'])(
+    'need an address: %j is none',
+    (BACKEND_URL) => {
+      expect(problemsOf({ BACKEND_URL })).toContain('BACKEND_URL')
+    },
+  )
+
+  it('are shown without what is secret in them', () => {
+    expect(withoutSecrets('https://user:pass@portal/x?key=1')).toBe('https://portal/x?…')
+  })
+})

@@ -1,0 +1,245 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { parseAccessRequest } from '../../service/access-request.js'
+import { channelOf, decodeCanonicalPath } from '../../service/channel.js'
+import { judge } from '../../service/decision.js'
+import { formatDuration, parseDuration } from '../../service/duration.js'
+import { textFromHeader, safeName } from '../../service/header-text.js'
+import { replyTo } from '../../service/reply.js'
+import { credentialsIn, recheckAfterMs, sessionKeyOf, viewerKeyOf } from '../../service/session.js'
+
+describe('a path in normal form', () => {
+  it.each([
+    ['/play/a001/index.m3u8', '/play/a001/index.m3u8'],
+    ['/play/a001/', '/play/a001/'],
+    ["/play/a-_.~!$&'()*+,;=:@/x", "/play/a-_.~!$&'()*+,;=:@/x"],
+    ['/play/a..b/...', '/play/a..b/...'],
+    ['/play/with%20space', '/play/with space'],
+    ['/play/%D0%9A%d0%b0', '/play/Ка'],
+    ['/play/\xd0\x9a', '/play/К'],
+    ['/play/%252e%252e/x', '/play/%2e%2e/x'],
+    ['/play/100%25', '/play/100%'],
+    ['/play/%3Bx%3f', '/play/;x?'],
+    ['/play/"<>{}|^`[]', '/play/"<>{}|^`[]'],
+  ])('%s is read as %s', (path, decoded) => {
+    expect(decodeCanonicalPath(path)).toBe(decoded)
+  })
+
+  it.each([
+    '',
+    '*',
+    'play/a',
+    '//play/a',
+    '/play//a',
+    '/play/a//',
+    '/play/./a',
+    '/play/../a',
+    '/play/a/.',
+    '/play/a/..',
+    '/play/%2e/a',
+    '/play/%2E%2e/a',
+    '/play/.%2e/a',
+    '/play/a%2fb',
+    '/play/a%2Fb',
+    '/play/a%5cb',
+    '/play/a\\b',
+    '/play/a#b',
+    '/play/a?b',
+    '/play/%00',
+    '/play/%0a',
+    '/play/%1F',
+    '/play/%7f',
+    '/play/a\x01b',
+    '/play/a\x7fb',
+    '/play/a b',
+    '/play/%61',
+    '/play/%41',
+    '/play/%7A',
+    '/play/%30',
+    '/play/%5f',
+    '/play/%7e',
+    '/play/%2d',
+    '/play/%',
+    '/play/%4',
+    '/play/%zz',
+    '/play/%ff',
+    '/play/\xff',
+    '/play/%c0%ae',
+    '/play/%ed%a0%80',
+    '/play/%d0',
+    '/play/%d0\x20',
+  ])('is not %j', (path) => {
+    expect(decodeCanonicalPath(path)).toBeUndefined()
+  })
+
+  it('is one that nginx does not change: no two escapings but of case and of reserved characters', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary-ascii', maxLength: 20 }), (tail) => {
+        const decoded = decodeCanonicalPath(`/play/${tail}`)
+        if (decoded === undefined) return
+        const segments = decoded.split('/')
+        expect(segments.some((segment) => segment === '.' || segment === '..')).toBe(false)
+        expect(decoded).not.toMatch(/\/\/|\\|\p{Cc}/u)
+      }),
+      { numRuns: 5_000 },
+    )
+  })
+
+  it('belongs to the channel that the pattern finds, or to none', () => {
+    expect(channelOf('/play/a001/x', /^\/play\/([^/]+)\//u)).toBe('a001')
+    expect(channelOf('/play/x', /^\/play\/([^/]+)\//u)).toBeUndefined()
+    expect(channelOf('/vod/7/x', /^\/live\/(\w+)\/|^\/vod\/(\d+)\//u)).toBe('7')
+    expect(channelOf('/play//x', /^\/play\/([^/]*)\//u)).toBeUndefined()
+  })
+})
+
+describe('what nginx sends', () => {
+  const headers = {
+    'x-original-uri': '/p?a?b',
+    'x-real-ip': '2001:db8::1',
+    'x-real-host': 'tv',
+    'x-real-ua': 'vlc',
+  }
+
+  it('is read', () => {
+    const request = { host: 'tv', path: '/p', query: 'a?b', clientIp: '2001:db8::1', userAgent: 'vlc' }
+    expect(parseAccessRequest(headers)).toEqual(request)
+    expect(parseAccessRequest({ ...headers, 'x-real-ua': undefined })).toEqual({ ...request, userAgent: '' })
+    expect(parseAccessRequest({ ...headers, 'x-original-uri': '/p?' })).toEqual({ ...request, query: '' })
+  })
+
+  it.each([{ 'x-original-uri': undefined }, { 'x-real-ip': undefined }, { 'x-real-ip': 'unix:' }])(
+    'is not ours without %j',
+    (change) => {
+      expect(parseAccessRequest({ ...headers, ...change })).toBeUndefined()
+    },
+  )
+})
+
+describe('credentials', () => {
+  it.each([
+    ['token=a&x=1', undefined, 'token=a&x=1'],
+    ['token=a&_HLS_msn=5&_HLS_part=1', undefined, 'token=a'],
+    ['_HLS_msn=5', undefined, ''],
+    ['', undefined, ''],
+    ['x=1&token=a%20+b&y=2', ['token'], 'token=a%20+b'],
+    ['token=b&token=a', ['token'], 'token=b&token=a'],
+    ['%74oken=a', ['token'], '%74oken=a'],
+    ['x=1', ['token'], ''],
+    ['tokens=a', ['token'], ''],
+    ['uid=1&token=2', ['token', 'uid'], 'uid=1&token=2'],
+    ['%zz=1&token', ['token'], 'token'],
+  ])('of %j by %j are %j', (query, params, credentials) => {
+    expect(credentialsIn(query, params)).toBe(credentials)
+  })
+})
+
+function keyOf([host, channel, clientIp, userAgent, credentials]: string[]): string {
+  const request = { host: host!, clientIp: clientIp!, userAgent: userAgent!, path: '', query: '' }
+  return sessionKeyOf(viewerKeyOf(request, channel!), credentials!)
+}
+
+describe('a session key', () => {
+  // One text cut in two ways: six pieces, of which two neighbours are joined by what could be a separator.
+  const piece = fc.string({ unit: fc.constantFrom('a', '1', ',', ' ', '|'), maxLength: 3 })
+  const pieces = fc.array(piece, { minLength: 6, maxLength: 6 })
+  const joined = (all: string[], at: number, by: string) =>
+    all.toSpliced(at, 2, `${all[at]}${by}${all[at + 1]}`)
+  const at = fc.integer({ min: 0, max: 4 })
+
+  const isInjective = (key: (tuple: string[]) => string) =>
+    fc.check(
+      fc.property(pieces, at, at, fc.constantFrom('', ' ', ',', '|'), (all, first, second, by) => {
+        const [one, other] = [joined(all, first, by), joined(all, second, by)]
+        return key(one) !== key(other) || JSON.stringify(one) === JSON.stringify(other)
+      }),
+      { numRuns: 20_000, seed: 1 },
+    )
+
+  it('is never shared by two that differ in host, channel, address, User-Agent or credentials', () => {
+    expect(isInjective(keyOf).failed).toBe(false)
+  })
+
+  it('(joined with a separator it would be)', () => {
+    expect(isInjective((parts) => parts.join('|')).failed).toBe(true)
+  })
+})
+
+describe('the rule of three outcomes', () => {
+  const allow = { outcome: 'allow', status: 200, name: '', authDurationMs: undefined } as const
+  const deny = { outcome: 'deny', status: 404 } as const
+  const down = { outcome: 'unavailable', failure: 'dns', status: undefined } as const
+
+  it.each([
+    [allow, undefined, 'deny', { allow: true, source: 'backend' }],
+    [allow, 403, 'deny', { allow: true, source: 'backend' }],
+    [deny, 'allow', 'allow', { allow: false, source: 'backend', refusal: 403 }],
+    [
+      { outcome: 'deny', status: 401 } as const,
+      undefined,
+      'allow',
+      { allow: false, source: 'backend', refusal: 401 },
+    ],
+    [down, 'allow', 'deny', { allow: true, source: 'kept' }],
+    [down, 401, 'allow', { allow: false, source: 'kept', refusal: 401 }],
+    [down, undefined, 'allow', { allow: true, source: 'open-door' }],
+    [down, undefined, 'deny', { allow: false, source: 'closed-door', refusal: 403 }],
+  ] as const)('%j, known %s, door %s', (answer, known, door, verdict) => {
+    expect(judge(answer, known, door)).toEqual(verdict)
+  })
+})
+
+it.each([
+  ['500ms', 500],
+  ['3s', 3_000],
+  ['10m', 600_000],
+  ['1h30m', 5_400_000],
+  ['1d', 86_400_000],
+  ['7', 7_000],
+  ['', undefined],
+  ['-1s', undefined],
+  ['1.5s', undefined],
+  ['3 s', undefined],
+  ['soon', undefined],
+])('the duration %j is %s ms', (text, ms) => {
+  expect(parseDuration(text)).toBe(ms)
+})
+
+it.each([0, 100, 1_500, 90_000, 3_600_000])('%d ms are written as they are read', (ms) => {
+  expect(parseDuration(formatDuration(ms))).toBe(ms)
+})
+
+it.each([
+  [undefined, 180_000, 180_000],
+  [undefined, Infinity, Infinity],
+  [1_000, Infinity, 10_000],
+  [1e12, 180_000, 86_400_000],
+])('a backend that says %s after a default of %s is asked again after %s ms', (said, fallback, ms) => {
+  expect(recheckAfterMs(said, fallback)).toBe(ms)
+})
+
+it('a reply carries its length, so that nginx keeps the connection, and bytes that fit a header', () => {
+  const reply = replyTo({ allowed: true, sessionId: 'id', sessionName: 'name', channelId: 'Канал' })
+  expect(reply.status).toBe(200)
+  expect(reply.headers).toMatchObject({
+    'Content-Length': '0',
+    'X-Session-Name': 'name',
+    'X-Session-ID': 'id',
+  })
+  expect(textFromHeader(reply.headers['X-Channel-ID']!)).toBe('Канал')
+  expect(replyTo({ allowed: false, refusal: 401, channelId: undefined })).toEqual({
+    status: 401,
+    headers: { 'Content-Length': '0', 'Cache-Control': 'no-store' },
+  })
+})
+
+it('a name is cut between two characters, whatever their length', () => {
+  for (const letter of ['x', 'Я', '語', '😀']) {
+    for (const indent of ['', '1', '12', '123']) {
+      const name = safeName(Buffer.from(indent + letter.repeat(300)).toString('latin1'))
+      expect(name.length).toBeLessThanOrEqual(255)
+      expect(name.length).toBeGreaterThan(251)
+      expect(textFromHeader(name)).not.toContain('\uFFFD')
+    }
+  }
+})

@@ -1,0 +1,96 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import type { Session } from '../../service/session.js'
+import { SessionStore } from '../../service/session-store.js'
+
+let nowMs: number
+let store: SessionStore
+
+beforeEach(() => {
+  nowMs = 0
+  store = new SessionStore({ idleMs: 1_000, maxDenials: 100, now: () => nowMs })
+})
+
+function open(key: string, viewerKey = 'viewer'): Session {
+  const request = { host: '', path: '', query: '', clientIp: '', userAgent: '' }
+  const times = { openedAtMs: nowMs, lastSeenAtMs: nowMs, recheckAtMs: Infinity }
+  const session: Session = {
+    key,
+    viewerKey,
+    id: key,
+    channelId: '',
+    request,
+    name: '',
+    source: 'backend',
+    ...times,
+  }
+  store.open(session)
+  return session
+}
+
+describe('sessions', () => {
+  it('are found by key, and the newest by viewer', () => {
+    const first = open('1')
+    const second = open('2')
+    expect(store.session('1')).toBe(first)
+    expect(store.newestSession('viewer')).toBe(second)
+    store.close(second)
+    expect(store.newestSession('viewer')).toBe(first)
+    expect(store.newestSession('other')).toBeUndefined()
+  })
+
+  it('are replaced by one of the same key', () => {
+    open('1')
+    const again = open('1')
+    expect(store.sessionCount).toBe(1)
+    store.close(again)
+    expect(store.newestSession('viewer')).toBeUndefined()
+  })
+
+  it('that a viewer left are forgotten, one by one, in the order of their last request', () => {
+    for (const key of ['1', '2', '3']) open(key)
+    nowMs = 900
+    store.session('1')
+    nowMs = 1_500
+    store.sweep()
+    expect(store.sessionCount).toBe(1)
+    expect(store.newestSession('viewer')?.key).toBe('1')
+  })
+
+  it('newest idle does not hide an older one that is watched', () => {
+    open('1')
+    open('2')
+    nowMs = 900
+    store.session('1')
+    nowMs = 1_500
+    expect(store.newestSession('viewer')?.key).toBe('1')
+  })
+})
+
+describe('denials', () => {
+  const denial = (freshUntilMs = 0) => ({ refusal: 403 as const, freshUntilMs })
+
+  it('are forgotten when a session of the same key opens', () => {
+    store.deny('1', denial())
+    open('1')
+    expect(store.denial('1')).toBeUndefined()
+  })
+
+  it('are bounded, keep the youngest, and never push out a session', () => {
+    const session = open('watched')
+    for (let count = 0; count < 10_000; count++) store.deny(`bad ${count}`, denial())
+    expect(store.denial('bad 9999')).toBeDefined()
+    expect(store.denial('bad 9951')).toBeDefined()
+    expect(store.denial('bad 9800')).toBeUndefined()
+    expect(store.session('watched')).toBe(session)
+  })
+
+  it('are kept for at least the idle time, and not for ever', () => {
+    store.deny('1', denial())
+    nowMs = 1_001
+    expect(store.denial('1')).toBeDefined()
+    nowMs = 5_000
+    store.sweep()
+    nowMs = 7_000
+    expect(store.denial('1')).toBeUndefined()
+  })
+})

@@ -1,0 +1,10 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['test/{service,nginx,demo}/**/*.test.ts'],
+    // Generous: a slow machine is no failure. Nothing waits for it.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+})
