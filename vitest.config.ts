@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/{service,nginx,demo}/**/*.test.ts'],
+    globalSetup: 'test/nginx/required.ts',
     // Generous: a slow machine is no failure. Nothing waits for it.
     testTimeout: 60_000,
     hookTimeout: 60_000,

@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/players/**/*.test.ts'],
+    globalSetup: 'test/players/required.ts',
     testTimeout: 180_000,
     hookTimeout: 60_000,
     maxConcurrency: 6,

@@ -1,6 +1,7 @@
 import { chromium, type Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, it } from 'vitest'
 import { startStack } from '../nginx/stack.js'
+import { CHROMIUM } from './required.js'
 import { WAYS, statusesOf } from './watching.js'
 
 /** As much of the DOM's type as is looked at; the project has no browser code to compile. */
@@ -11,7 +12,7 @@ interface HTMLVideoElement {
 let browser: Browser
 beforeAll(async () => {
   browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    executablePath: CHROMIUM,
     args: ['--no-sandbox', '--disable-quic', '--disable-background-networking', '--disable-component-update'],
   })
 })

@@ -100,7 +100,7 @@ describe('the service', () => {
     await asked
     child.kill('SIGTERM')
     while (!output.stdout.includes('"ending"')) await once(child.stdout, 'data')
-    await expect(fetch(`${site}/healthz`)).rejects.toThrow()
+    await expect(fetch(`${site}/healthz`)).rejects.toThrow('fetch failed')
     inFlight?.writeHead(200, { 'X-Session-Name': 'ivan' }).end()
     expect((await reply).headers.get('x-session-name')).toBe('ivan')
     expect(await exited).toBe(0)
