@@ -45,6 +45,8 @@ export interface AuthorizerOptions {
   /** Milliseconds of a clock that never goes back; the store's clock. */
   readonly now: () => number
   readonly onDecision: (event: DecisionEvent) => void
+  /** A bug in a re-check, of which no viewer hears: the session stays as it was. */
+  readonly onError: (error: Error) => void
 }
 
 export interface Authorizer {
@@ -74,7 +76,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     const isTokenless = credentials === '' && options.tokenlessRequests === 'session'
     const session = isTokenless ? store.newestSession(viewerKey) : store.session(key)
     if (session !== undefined) {
-      if (now() >= session.recheckAtMs) void askOnce(session.key, () => recheck(session))
+      if (now() >= session.recheckAtMs) askOnce(session.key, () => recheck(session)).catch(options.onError)
       return admit(session)
     }
 

@@ -30,7 +30,10 @@ export async function startService(config: Config, log: Logger): Promise<Running
     connections: config.backendConnections,
   })
   const store = new SessionStore({ idleMs: config.sessionIdleMs, maxDenials: MAX_DENIALS, now })
-  const authorizer = createAuthorizer({ ...config, backend, store, now, onDecision: createDecisionLog(log) })
+  // Only the stack's own lines: a message may quote what a viewer sent.
+  const onError = (error: Error) => log.error({ error: error.name, stack: stackOnly(error) }, 'a bug')
+  const onDecision = createDecisionLog(log)
+  const authorizer = createAuthorizer({ ...config, backend, store, now, onDecision, onError })
   let isEnding = false
   let isForeignReported = false
   const app = createApp({
@@ -43,9 +46,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
         'refused a request without X-Original-URI or X-Real-IP: nginx must include hls-auth/location.conf',
       )
     },
-    // Only the stack's own lines: a message may quote what a viewer sent.
-    onError: (error) =>
-      log.error({ error: error.name, stack: stackOnly(error) }, 'refused a request because of a bug'),
+    onError,
   })
   const server = await startServer(app, config)
   const sweep = setInterval(() => store.sweep(), SWEEP_MS)

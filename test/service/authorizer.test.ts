@@ -35,12 +35,14 @@ class FakeBackend implements Backend {
 let backend: FakeBackend
 let nowMs: number
 let events: DecisionEvent[]
+let errors: Error[]
 let store: SessionStore
 
 beforeEach(() => {
   backend = new FakeBackend()
   nowMs = 1_000_000
   events = []
+  errors = []
 })
 
 function authorizer(options: Partial<AuthorizerOptions> = {}): Authorizer {
@@ -56,6 +58,7 @@ function authorizer(options: Partial<AuthorizerOptions> = {}): Authorizer {
     denyTtlMs: 5_000,
     now: () => nowMs,
     onDecision: (event) => events.push(event),
+    onError: (error) => errors.push(error),
     ...options,
   })
 }
@@ -245,6 +248,20 @@ describe('a re-check', () => {
     nowMs += 10_000
     expect(auth.authorize(request('token=1'))).toEqual(first)
     expect(backend.asked.length).toBe(3)
+  })
+})
+
+describe('a bug', () => {
+  it('in a re-check is reported and leaves the viewer alone; in a first question it is no admission', async () => {
+    const auth = authorizer()
+    await decide(auth, 'token=1', ALLOW)
+    backend.ask = () => Promise.reject(new Error('a bug'))
+    nowMs += 180_000
+    expect(auth.authorize(request('token=1'))).toMatchObject(allowed)
+    await backend.answer(ALLOW)
+    expect(errors.map(({ message }) => message)).toEqual(['a bug'])
+    expect(auth.authorize(request('token=1'))).toMatchObject(allowed)
+    await expect(auth.authorize(request('token=2'))).rejects.toThrow('a bug')
   })
 })
 
