@@ -34,9 +34,11 @@ export function decodeCanonicalPath(path: string): string | undefined {
 /**
  * The channel that a decoded path belongs to: the first group of the pattern that took part in the match.
  *
- * @returns undefined when the path is not a channel's
+ * @returns undefined when the path is not a channel's, or when spaces around its name would be lost in a header, so
+ *   that the backend would be asked about another channel
  */
 export function channelOf(path: string, pattern: RegExp): string | undefined {
   const match = pattern.exec(path)
-  return match?.slice(1).find((group) => group !== undefined && group !== '')
+  const channelId = match?.slice(1).find((group) => group !== undefined && group !== '')
+  return channelId === channelId?.trim() ? channelId : undefined
 }

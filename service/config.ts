@@ -143,9 +143,13 @@ export function parseConfig(env: Environment): Config {
   return config
 }
 
-/** An address fit for a message: no password, no query, in which operators keep keys. */
-export function withoutSecrets(url: string): string {
-  return url.replace(/\/\/[^/?#]*@/, '//').replace(/[?].*$/, '?…')
+/** An address fit for a message: no account, no query, in which operators keep keys. */
+export function withoutSecrets(address: string): string {
+  if (/^https?:/i.test(address) && URL.canParse(address)) {
+    const { protocol, host, pathname, search } = new URL(address)
+    return `${protocol}//${host}${pathname}${search && '?…'}`
+  }
+  return address.replace(/^(\w+:\/\/)?.*@/s, '$1').replace(/[?#\s].*$/s, '…')
 }
 
 function either(values: readonly string[]): string {

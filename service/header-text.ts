@@ -23,7 +23,7 @@ export const MAX_NAME_BYTES = 255
  */
 export function safeName(value: string): string {
   // eslint-disable-next-line no-control-regex -- control bytes are what this is about
-  const name = value.trim().replace(/[\x00-\x1f\x7f]/g, '?')
+  const name = value.replace(/[\x00-\x1f\x7f]/g, '?')
   if (name.length <= MAX_NAME_BYTES) return name
   const isContinuation = (at: number) => (name.charCodeAt(at) & 0xc0) === 0x80
   let end = MAX_NAME_BYTES

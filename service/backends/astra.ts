@@ -44,8 +44,17 @@ function targetOf(url: URL, path: string): string {
 
 function basicAuthorization(url: URL): Record<string, string> {
   if (url.username === '' && url.password === '') return {}
-  const account = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
+  const account = `${decoded(url.username)}:${decoded(url.password)}`
   return { authorization: `Basic ${Buffer.from(account).toString('base64')}` }
+}
+
+/** As it was meant, where a `%` in it was not. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
 }
 
 function headersOf(question: Question): Record<string, string> {

@@ -23,6 +23,11 @@ export interface Exchange {
 // An answer's body is read so that its connection can be used again, but no more of it than this.
 const MAX_BODY_BYTES = 64 * 1024
 
+// What HTTP can carry. Only a viewer's bytes can be others: the answer to them is the one that a server would give,
+// and no outage.
+const TARGET = /^[\x21-\x7e\x80-\xff]*$/
+const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+
 /**
  * HTTP towards backends. Each trap is held shut here: a question is asked once (a one-time token would not
  * survive a second), redirects are answers and are not followed, the body is not unpacked and is bounded, and
@@ -42,6 +47,9 @@ export function createExchange({ timeoutMs, connections }: ExchangeOptions): Exc
 
   return {
     async get(origin, target, headers) {
+      const isSendable =
+        TARGET.test(target) && Object.values(headers).every((value) => HEADER_VALUE.test(value))
+      if (!isSendable) return { status: 400, header: () => undefined }
       const deadline = new AbortController()
       const timer = setTimeout(() => deadline.abort(), timeoutMs)
       try {

@@ -1,5 +1,6 @@
 import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { BACKEND_TYPES } from '../../service/config.js'
 import { ROOT } from '../root.js'
 import { announcement } from './announce.js'
@@ -27,4 +28,6 @@ const media = process.env.MEDIA_DIR || '/srv/hls'
 await cp(join(ROOT, 'test/demo/media'), media, { recursive: true })
 await keepLive(join(media, 'live'))
 await createDemoMiddleware(type).listen(8000, '0.0.0.0')
+// nginx comes last, after the service: a command pasted before would be refused.
+while (!(await fetch('http://nginx:8080/demo/info').catch(() => undefined))?.ok) await delay(200)
 process.stdout.write(announcement(type, Number(process.env.DEMO_PORT || '8080')))

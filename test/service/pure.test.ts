@@ -90,6 +90,7 @@ describe('a path in normal form', () => {
     expect(channelOf('/play/x', /^\/play\/([^/]+)\//u)).toBeUndefined()
     expect(channelOf('/vod/7/x', /^\/live\/(\w+)\/|^\/vod\/(\d+)\//u)).toBe('7')
     expect(channelOf('/play//x', /^\/play\/([^/]*)\//u)).toBeUndefined()
+    expect(channelOf('/play/ a001 /x', /^\/play\/([^/]+)\//u)).toBeUndefined()
   })
 })
 
