@@ -22,8 +22,10 @@ export const MAX_NAME_BYTES = 255
  * {@link MAX_NAME_BYTES} is cut between two UTF-8 characters. All other bytes stay as the backend sent them.
  */
 export function safeName(value: string): string {
+  // Spaces and tabs alone: trim() would take the last byte of `Р` for a no-break space.
+  const trimmed = value.slice(0, 4 * MAX_NAME_BYTES).replace(/^[ \t]+|[ \t]+$/g, '')
   // eslint-disable-next-line no-control-regex -- control bytes are what this is about
-  const name = value.replace(/[\x00-\x1f\x7f]/g, '?')
+  const name = trimmed.replace(/[\x00-\x1f\x7f]/g, '?')
   if (name.length <= MAX_NAME_BYTES) return name
   const isContinuation = (at: number) => (name.charCodeAt(at) & 0xc0) === 0x80
   let end = MAX_NAME_BYTES

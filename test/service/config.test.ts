@@ -69,7 +69,7 @@ describe('settings', () => {
     })
     expect(message).toBe(`the settings are wrong:
   BACKEND_TYPE="stalker": must be http, ministra, iptvportal or smarty
-  BACKEND_URL="ftp://portal/?…": must be an http:// or https:// address without a #
+  BACKEND_URL="ftp://portal/…": must be an http:// or https:// address without a #
   BACKEND_TIMEOUT="30s": must be a duration from 100ms to 8s, such as 3s
   BACKEND_CONNECTIONS="0": must be a whole number from 1 to 10000
   WHEN_BACKEND_DOWN="maybe": must be allow or deny
