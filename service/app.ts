@@ -15,7 +15,12 @@ export interface AppOptions {
   readonly onError: (error: Error) => void
 }
 
-const NO_DECISION: Decision = { allowed: false, refusal: 403, channelId: undefined }
+const NO_DECISION: Decision = {
+  allowed: false,
+  refusal: 403,
+  channelId: undefined,
+  edge: { freshMs: 0, isStaleAllowed: false },
+}
 
 /** The routes: `/auth` for nginx, which knows no answers but 200, 401 and 403; `/healthz` and `/readyz`. */
 export function createApp({ authorizer, isReady, onForeignRequest, onError }: AppOptions) {

@@ -6,6 +6,7 @@ import {
   judge,
   type Answer,
   type Decision,
+  type EdgeLife,
   type Refusal,
   type Verdict,
   type WhenBackendDown,
@@ -18,7 +19,7 @@ import {
   viewerKeyOf,
   type Session,
 } from './session.js'
-import type { SessionStore } from './session-store.js'
+import type { Denial, SessionStore } from './session-store.js'
 
 /** One decision that was newly made, for the log. Holds no credentials. */
 export interface DecisionEvent {
@@ -42,6 +43,8 @@ export interface AuthorizerOptions {
   /** undefined: the backend's own. */
   readonly sessionRecheckMs: number | undefined
   readonly denyTtlMs: number
+  /** 0 for an edge that repeats nothing. */
+  readonly edgeTtlMs: number
   /** Milliseconds of a clock that never goes back; the store's clock. */
   readonly now: () => number
   readonly onDecision: (event: DecisionEvent) => void
@@ -56,6 +59,20 @@ export interface Authorizer {
   readonly questionsInFlight: number
 }
 
+const NOT_AT_THE_EDGE: EdgeLife = { freshMs: 0, isStaleAllowed: false }
+
+/** How long nginx may repeat an admission that no backend has decided. */
+const UNDECIDED_EDGE_MS = 2_000
+
+/** What a request is about. */
+interface Place {
+  readonly channelId: string
+  readonly viewerKey: string
+  readonly key: string
+  /** Without credentials, and therefore its viewer's newest session's, where there is one. */
+  readonly isTokenless: boolean
+}
+
 /** The straight line from a request to a decision: path, channel, session; remembered, or asked once. */
 export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   const { backend, store, now } = options
@@ -66,23 +83,31 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
 
   function authorize(request: AccessRequest): Decision | Promise<Decision> {
     const path = decodeCanonicalPath(request.path)
-    const channelId = path === undefined ? undefined : channelOf(path, options.channelPattern)
-    if (channelId === undefined) return refuse(403, undefined)
+    const channel = path === undefined ? undefined : channelOf(path, options.channelPattern)
+    if (channel === undefined) return refuse(403, undefined, NOT_AT_THE_EDGE)
 
-    const viewerKey = viewerKeyOf(request, channelId)
+    const viewerKey = viewerKeyOf(request, channel.id)
     const credentials = credentialsIn(request.query, credentialParams)
     const key = sessionKeyOf(viewerKey, credentials)
 
     const isTokenless = credentials === '' && options.tokenlessRequests === 'session'
-    const session = isTokenless ? store.newestSession(viewerKey) : store.session(key)
+    const decision = decide(request, { channelId: channel.id, viewerKey, key, isTokenless })
+    if (channel.isWholeFolder) return decision
+    return decision instanceof Promise ? decision.then(keepFromEdge) : keepFromEdge(decision)
+  }
+
+  /** What is remembered, or what the backend says now. */
+  function decide(request: AccessRequest, place: Place): Decision | Promise<Decision> {
+    const { viewerKey, key } = place
+    const session = place.isTokenless ? store.newestSession(viewerKey) : store.session(key)
     if (session !== undefined) {
       if (now() >= session.recheckAtMs) askOnce(session.key, () => recheck(session)).catch(options.onError)
       return admit(session)
     }
 
     const denial = store.denial(key)
-    if (denial !== undefined && now() < denial.freshUntilMs) return refuse(denial.refusal, channelId)
-    return askOnce(key, () => open(request, channelId, viewerKey, key, denial?.refusal))
+    if (denial !== undefined && now() < denial.freshUntilMs) return refuseAt(place, denial)
+    return askOnce(key, () => open(request, place, denial?.refusal))
   }
 
   /** However many requests wait for an answer about one session, the backend is asked one question. */
@@ -94,19 +119,13 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     return decision
   }
 
-  async function open(
-    request: AccessRequest,
-    channelId: string,
-    viewerKey: string,
-    key: string,
-    known: Refusal | undefined,
-  ): Promise<Decision> {
+  async function open(request: AccessRequest, place: Place, known: Refusal | undefined): Promise<Decision> {
     const startedAtMs = now()
     const session: Session = {
-      key,
-      viewerKey,
+      key: place.key,
+      viewerKey: place.viewerKey,
       id: randomBytes(16).toString('hex'),
-      channelId,
+      channelId: place.channelId,
       request,
       openedAtMs: startedAtMs,
       name: '',
@@ -124,8 +143,8 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       return admit(session)
     }
     // What the closed door refuses is no decision of the backend's: the next request asks again.
-    if (verdict.source !== 'closed-door') rememberDenial(key, verdict.refusal)
-    return refuse(verdict.refusal, channelId)
+    if (verdict.source === 'closed-door') return refuse(verdict.refusal, place.channelId, NOT_AT_THE_EDGE)
+    return refuseAt(place, rememberDenial(place.key, verdict.refusal))
   }
 
   async function recheck(session: Session): Promise<Decision> {
@@ -137,7 +156,25 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     if (verdict.allow) return admit(session)
     store.close(session)
     rememberDenial(session.key, verdict.refusal)
-    return refuse(verdict.refusal, session.channelId)
+    return refuse(verdict.refusal, session.channelId, NOT_AT_THE_EDGE)
+  }
+
+  /** nginx may repeat an admission until the re-check at most, and without a backend's word not for long. */
+  function admit({ id, name, channelId, source, recheckAtMs }: Session): Decision {
+    const isDecided = source === 'backend'
+    const freshMs = Math.min(options.edgeTtlMs, isDecided ? recheckAtMs - now() : UNDECIDED_EDGE_MS)
+    const edge = { freshMs, isStaleAllowed: isDecided }
+    return { allowed: true, sessionId: id, sessionName: name, channelId, edge }
+  }
+
+  /**
+   * nginx may repeat a refusal as long as the service would, unless it came without credentials: it would then also
+   * reach the segments of a viewer behind the same address who is admitted the next moment.
+   */
+  function refuseAt({ channelId, isTokenless }: Place, { refusal, freshUntilMs }: Denial): Decision {
+    if (isTokenless) return refuse(refusal, channelId, NOT_AT_THE_EDGE)
+    const freshMs = Math.min(options.edgeTtlMs, freshUntilMs - now())
+    return refuse(refusal, channelId, { freshMs, isStaleAllowed: true })
   }
 
   function ask({ id, channelId, request }: Session): Promise<Answer> {
@@ -155,8 +192,10 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     }
   }
 
-  function rememberDenial(key: string, refusal: Refusal): void {
-    store.deny(key, { refusal, freshUntilMs: now() + options.denyTtlMs })
+  function rememberDenial(key: string, refusal: Refusal): Denial {
+    const denial = { refusal, freshUntilMs: now() + options.denyTtlMs }
+    store.deny(key, denial)
+    return denial
   }
 
   function report(
@@ -178,10 +217,11 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   }
 }
 
-function admit({ id, name, channelId }: Session): Decision {
-  return { allowed: true, sessionId: id, sessionName: name, channelId }
+function refuse(refusal: Refusal, channelId: string | undefined, edge: EdgeLife): Decision {
+  return { allowed: false, refusal, channelId, edge }
 }
 
-function refuse(refusal: Refusal, channelId: string | undefined): Decision {
-  return { allowed: false, refusal, channelId }
+/** Where a file's name is part of what was decided, nginx, which remembers by folder, must not remember. */
+function keepFromEdge(decision: Decision): Decision {
+  return { ...decision, edge: NOT_AT_THE_EDGE }
 }

@@ -31,14 +31,29 @@ export function decodeCanonicalPath(path: string): string | undefined {
   }
 }
 
+/** What a path belongs to. */
+export interface Channel {
+  readonly id: string
+  /** Whether everything in the path's folder belongs to it: then nginx may remember a decision for the folder. */
+  readonly isWholeFolder: boolean
+}
+
 /**
- * The channel that a decoded path belongs to: the first group of the pattern that took part in the match.
+ * The channel of a decoded path: the first group of the pattern that took part in the match. The path's folder is
+ * tried first, so that where it is enough, no file's name can say otherwise.
  *
  * @returns undefined when the path is not a channel's, or when spaces around its name would be lost in a header, so
  *   that the backend would be asked about another channel
  */
-export function channelOf(path: string, pattern: RegExp): string | undefined {
-  const match = pattern.exec(path)
-  const channelId = match?.slice(1).find((group) => group !== undefined && group !== '')
-  return channelId === channelId?.trim() ? channelId : undefined
+export function channelOf(path: string, pattern: RegExp): Channel | undefined {
+  const ofFolder = groupOf(path.slice(0, path.lastIndexOf('/') + 1), pattern)
+  if (ofFolder !== undefined) return { id: ofFolder, isWholeFolder: true }
+  const ofFile = groupOf(path, pattern)
+  return ofFile === undefined ? undefined : { id: ofFile, isWholeFolder: false }
+}
+
+function groupOf(text: string, pattern: RegExp): string | undefined {
+  const match = pattern.exec(text)
+  const id = match?.slice(1).find((group) => group !== undefined && group !== '')
+  return id === id?.trim() ? id : undefined
 }

@@ -28,6 +28,8 @@ export interface Config {
   /** undefined: the default of the backend's type; Infinity: never. */
   readonly sessionRecheckMs: number | undefined
   readonly denyTtlMs: number
+  /** How long nginx may repeat an answer; 0: it asks about each request. */
+  readonly edgeTtlMs: number
   readonly host: string
   readonly port: number
   readonly logLevel: LogLevel
@@ -130,6 +132,7 @@ export function parseConfig(env: Environment): Config {
               : ms
           }),
     denyTtlMs: duration('DENY_TTL', '5s', 1_000, 600_000),
+    edgeTtlMs: duration('EDGE_TTL', '10s', 0, 60_000),
     host: read('HOST', '127.0.0.1', (value) =>
       /^[\w.:-]+$/.test(value)
         ? value

@@ -17,6 +17,14 @@ export type Answer =
 /** The statuses that `auth_request` passes on to the viewer. */
 export type Refusal = 401 | 403
 
+/** How long nginx may repeat an answer by itself. */
+export interface EdgeLife {
+  /** Milliseconds; below a second it is not repeated at all. */
+  readonly freshMs: number
+  /** Whether it stands while the service is out of reach, and, an admission, while it is being renewed. */
+  readonly isStaleAllowed: boolean
+}
+
 /** What nginx is told. */
 export type Decision =
   | {
@@ -24,12 +32,14 @@ export type Decision =
       readonly sessionId: string
       readonly sessionName: string
       readonly channelId: string
+      readonly edge: EdgeLife
     }
   | {
       readonly allowed: false
       readonly refusal: Refusal
       /** undefined where the path belongs to no channel */
       readonly channelId: string | undefined
+      readonly edge: EdgeLife
     }
 
 /** What an operator wants for viewers of whom nothing is known while the backend gives no decision. */

@@ -7,15 +7,30 @@ export interface Reply {
   readonly headers: Readonly<Record<string, string>>
 }
 
+/** How long nginx stands in for a service that is out of reach with what it remembers, in seconds. */
+const STALE_IF_ERROR_S = 300
+
 /**
  * A decision as nginx reads it. `Content-Length: 0` is what keeps nginx's connection to the service: a reply
  * without it goes out chunked, and nginx then opens a new connection for each request.
  */
 export function replyTo(decision: Decision): Reply {
-  const headers: Record<string, string> = { 'Content-Length': '0', 'Cache-Control': 'no-store' }
+  const headers: Record<string, string> = { 'Content-Length': '0', 'Cache-Control': cacheControl(decision) }
   if (decision.channelId !== undefined) headers['X-Channel-ID'] = headerFromText(decision.channelId)
   if (!decision.allowed) return { status: decision.refusal, headers }
   headers['X-Session-ID'] = decision.sessionId
   if (decision.sessionName !== '') headers['X-Session-Name'] = decision.sessionName
   return { status: 200, headers }
+}
+
+/**
+ * RFC 5861, as nginx's proxy_cache obeys it. An admission is renewed behind the viewer's back, so that no one waits;
+ * a refusal is not, so that a viewer who has paid meanwhile is not refused once more.
+ */
+function cacheControl({ allowed, edge }: Decision): string {
+  const seconds = Math.floor(edge.freshMs / 1_000)
+  if (seconds < 1) return 'no-store'
+  if (!edge.isStaleAllowed) return `max-age=${seconds}`
+  const renewal = allowed ? `, stale-while-revalidate=${seconds}` : ''
+  return `max-age=${seconds}${renewal}, stale-if-error=${STALE_IF_ERROR_S}`
 }

@@ -29,7 +29,9 @@ export async function startService(config: Config, log: Logger): Promise<Running
     timeoutMs: config.backendTimeoutMs,
     connections: config.backendConnections,
   })
-  const store = new SessionStore({ idleMs: config.sessionIdleMs, maxDenials: MAX_DENIALS, now })
+  // A viewer whom nginx answers by itself is seen here once in EDGE_TTL, and once more while that is renewed.
+  const idleMs = config.sessionIdleMs + 2 * config.edgeTtlMs
+  const store = new SessionStore({ idleMs, maxDenials: MAX_DENIALS, now })
   // Only the stack's own lines: a message may quote what a viewer sent.
   const onError = (error: Error) => log.error({ error: error.name, stack: stackOnly(error) }, 'a bug')
   const onDecision = createDecisionLog(log)

@@ -51,6 +51,7 @@ export async function renderNginxConf(options: NginxOptions): Promise<void> {
     ['nginx.conf', '/var/log/nginx/access.log', `${prefix}/logs/access.log`],
     ['nginx.conf', 'listen 8080;', `listen 127.0.0.1:${port};`],
     ['nginx.conf', 'alias /srv/hls/;', `alias ${mediaDir}/;`],
+    ['hls-auth/http.conf', '/var/cache/nginx-hls-auth', `${prefix}/cache`],
     ['hls-auth/upstream.conf', '127.0.0.1:3000', `127.0.0.1:${servicePort}`],
   ]
   for (const [file, from, to] of [...local, ...changes]) {

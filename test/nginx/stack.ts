@@ -32,6 +32,8 @@ export interface Stack {
   readonly log: readonly Record<string, unknown>[]
   /** Connections that nginx has opened to the service so far. */
   readonly connections: () => number
+  /** Questions that nginx has asked the service so far. */
+  readonly questions: () => number
   stop(): Promise<void>
 }
 
@@ -74,6 +76,7 @@ export async function startStack({
     site: `http://127.0.0.1:${port}/`,
     log,
     connections: relay.connections,
+    questions: relay.questions,
     async stop() {
       stopLive()
       await nginx.stop()
@@ -85,19 +88,28 @@ export async function startStack({
   }
 }
 
-/** Stands between nginx and the service and counts connections. */
-async function startRelay(
-  target: number,
-): Promise<{ server: Server; port: number; connections: () => number }> {
-  let count = 0
+interface Relay {
+  readonly server: Server
+  readonly port: number
+  readonly connections: () => number
+  readonly questions: () => number
+}
+
+/** Stands between nginx and the service and counts. */
+async function startRelay(target: number): Promise<Relay> {
+  let connections = 0
+  let questions = 0
   const server = createServer((near) => {
-    count++
+    connections++
     const far = connect(target, '127.0.0.1')
+    near.on('data', (bytes) => (questions += bytes.toString('latin1').split('GET /auth ').length - 1))
     near.pipe(far).pipe(near)
     near.on('error', () => far.destroy())
+    // A service that is out of reach is so for nginx too.
     far.on('error', () => near.destroy())
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  return { server, port: (server.address() as AddressInfo).port, connections: () => count }
+  const { port } = server.address() as AddressInfo
+  return { server, port, connections: () => connections, questions: () => questions }
 }

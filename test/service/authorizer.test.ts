@@ -56,6 +56,7 @@ function authorizer(options: Partial<AuthorizerOptions> = {}): Authorizer {
     tokenlessRequests: 'session',
     sessionRecheckMs: undefined,
     denyTtlMs: 5_000,
+    edgeTtlMs: 10_000,
     now: () => nowMs,
     onDecision: (event) => events.push(event),
     onError: (error) => errors.push(error),
@@ -77,6 +78,11 @@ async function decide(
   const decision = auth.authorize(request(query, changes))
   await backend.answer(answer)
   return decision
+}
+
+/** The decision apart from how long it may be repeated, which the clock changes. */
+function sameSession(decision: Decision): Decision {
+  return { ...decision, edge: expect.anything() as Decision['edge'] }
 }
 
 const allowed = { allowed: true }
@@ -154,6 +160,7 @@ describe('a request without credentials', () => {
       allowed: false,
       refusal: 401,
       channelId: 'a',
+      edge: { freshMs: 0, isStaleAllowed: false },
     })
     await decide(auth, 'token=1', ALLOW)
     expect(auth.authorize(request(''))).toMatchObject(allowed)
@@ -205,7 +212,8 @@ describe('a re-check', () => {
     const auth = authorizer()
     const first = await decide(auth, 'token=1', ALLOW)
     nowMs += 180_000
-    for (let count = 0; count < 5; count++) expect(auth.authorize(request(''))).toEqual(first)
+    for (let count = 0; count < 5; count++)
+      expect(auth.authorize(request(''))).toMatchObject(sameSession(first))
     expect(backend.asked.length).toBe(2)
     expect(backend.asked[1]).toEqual(backend.asked[0])
     await backend.answer({ ...ALLOW, name: 'renamed' })
@@ -244,11 +252,55 @@ describe('a re-check', () => {
     void auth.authorize(request('token=1'))
     await backend.answer(DOWN)
     nowMs += 9_999
-    expect(auth.authorize(request('token=1'))).toEqual(first)
+    expect(auth.authorize(request('token=1'))).toMatchObject(sameSession(first))
     expect(backend.asked.length).toBe(2)
     nowMs += 1
-    expect(auth.authorize(request('token=1'))).toEqual(first)
+    expect(auth.authorize(request('token=1'))).toMatchObject(sameSession(first))
     expect(backend.asked.length).toBe(3)
+  })
+})
+
+describe('the edge', () => {
+  it('may repeat an admission for EDGE_TTL, and not past the re-check', async () => {
+    const auth = authorizer()
+    expect((await decide(auth, 'token=1', ALLOW)).edge).toEqual({ freshMs: 10_000, isStaleAllowed: true })
+    nowMs += 177_000
+    expect(auth.authorize(request(''))).toMatchObject({ edge: { freshMs: 3_000 } })
+    nowMs += 5_000
+    expect(auth.authorize(request(''))).toMatchObject({ edge: { freshMs: -2_000 } })
+  })
+
+  it('may repeat a refusal for what is left of DENY_TTL, but none of a request without credentials', async () => {
+    const auth = authorizer()
+    expect((await decide(auth, 'token=1', DENY)).edge).toEqual({ freshMs: 5_000, isStaleAllowed: true })
+    nowMs += 3_000
+    expect(auth.authorize(request('token=1'))).toMatchObject({ edge: { freshMs: 2_000 } })
+    expect((await decide(auth, '', DENY)).edge.freshMs).toBe(0)
+    expect(auth.authorize(request(''))).toMatchObject({ edge: { freshMs: 0 } })
+  })
+
+  it('repeats what no backend has decided for 2 s at most, and never when it is stale', async () => {
+    expect((await decide(authorizer(), 'token=1', DOWN)).edge).toEqual({
+      freshMs: 2_000,
+      isStaleAllowed: false,
+    })
+    const closed = await decide(authorizer({ whenBackendDown: 'deny' }), 'token=1', DOWN)
+    expect(closed.edge.freshMs).toBe(0)
+  })
+
+  it('repeats nothing where the name of a file decides, though another path of the channel is its folder', async () => {
+    const auth = authorizer({ channelPattern: /^\/play\/([^/]+)\/|^\/flat\/(\w+)\.ts/u })
+    expect((await decide(auth, 'token=1', ALLOW)).edge.freshMs).toBe(10_000)
+    const flat = auth.authorize(request('token=1', { path: '/flat/a.ts' }))
+    expect(flat).toMatchObject({ allowed: true, edge: { freshMs: 0, isStaleAllowed: false } })
+    const refused = await decide(auth, 'token=1', DENY, { path: '/flat/b.ts' })
+    expect(refused).toMatchObject({ allowed: false, edge: { freshMs: 0 } })
+  })
+
+  it('repeats nothing with EDGE_TTL=0', async () => {
+    const auth = authorizer({ edgeTtlMs: 0 })
+    expect((await decide(auth, 'token=1', ALLOW)).edge.freshMs).toBe(0)
+    expect((await decide(auth, 'token=2', DENY)).edge.freshMs).toBe(0)
   })
 })
 

@@ -28,6 +28,7 @@ describe('settings', () => {
       sessionIdleMs: 600_000,
       sessionRecheckMs: undefined,
       denyTtlMs: 5_000,
+      edgeTtlMs: 10_000,
       host: '127.0.0.1',
       port: 3000,
       logLevel: 'info',
@@ -63,6 +64,7 @@ describe('settings', () => {
       SESSION_IDLE: '1s',
       SESSION_RECHECK: 'often',
       DENY_TTL: '5 seconds',
+      EDGE_TTL: '1h',
       HOST: 'a b',
       PORT: '99999',
       LOG_LEVEL: 'loud',
@@ -79,6 +81,7 @@ describe('settings', () => {
   SESSION_IDLE="1s": must be a duration from 10s to 1d, such as 10m
   SESSION_RECHECK="often": must be never or a duration from 10s to 1d, such as 10m
   DENY_TTL="5 seconds": must be a duration from 1s to 10m, such as 5s
+  EDGE_TTL="1h": must be a duration from 0ms to 1m, such as 10s
   HOST="a b": must be an address or a name to listen on, such as 127.0.0.1
   PORT="99999": must be a whole number from 0 to 65535
   LOG_LEVEL="loud": must be trace, debug, info, warn, error, fatal or silent`)

@@ -86,9 +86,10 @@ describe('a path in normal form', () => {
   })
 
   it('belongs to the channel that the pattern finds, or to none', () => {
-    expect(channelOf('/play/a001/x', /^\/play\/([^/]+)\//u)).toBe('a001')
+    expect(channelOf('/play/a001/x', /^\/play\/([^/]+)\//u)).toEqual({ id: 'a001', isWholeFolder: true })
     expect(channelOf('/play/x', /^\/play\/([^/]+)\//u)).toBeUndefined()
-    expect(channelOf('/vod/7/x', /^\/live\/(\w+)\/|^\/vod\/(\d+)\//u)).toBe('7')
+    expect(channelOf('/vod/7/x', /^\/live\/(\w+)\/|^\/vod\/(\d+)\//u)?.id).toBe('7')
+    expect(channelOf('/hls/a-12.ts', /^\/hls\/(\w+)/u)).toEqual({ id: 'a', isWholeFolder: false })
     expect(channelOf('/play//x', /^\/play\/([^/]*)\//u)).toBeUndefined()
     expect(channelOf('/play/ a001 /x', /^\/play\/([^/]+)\//u)).toBeUndefined()
   })
@@ -219,18 +220,27 @@ it.each([
   expect(recheckAfterMs(said, fallback)).toBe(ms)
 })
 
-it('a reply carries its length, so that nginx keeps the connection, and bytes that fit a header', () => {
-  const reply = replyTo({ allowed: true, sessionId: 'id', sessionName: 'name', channelId: 'Канал' })
-  expect(reply.status).toBe(200)
-  expect(reply.headers).toMatchObject({
-    'Content-Length': '0',
-    'X-Session-Name': 'name',
-    'X-Session-ID': 'id',
+describe('a reply', () => {
+  const edge = { freshMs: 9_999, isStaleAllowed: true }
+  const admission = { allowed: true, sessionId: 'id', sessionName: 'name', channelId: 'Канал', edge } as const
+  const refusal = { allowed: false, refusal: 401, channelId: undefined, edge } as const
+
+  it('carries its length, so that nginx keeps the connection, and bytes that fit a header', () => {
+    const { status, headers } = replyTo(admission)
+    expect(status).toBe(200)
+    expect(headers).toMatchObject({ 'Content-Length': '0', 'X-Session-Name': 'name', 'X-Session-ID': 'id' })
+    expect(textFromHeader(headers['X-Channel-ID']!)).toBe('Канал')
   })
-  expect(textFromHeader(reply.headers['X-Channel-ID']!)).toBe('Канал')
-  expect(replyTo({ allowed: false, refusal: 401, channelId: undefined })).toEqual({
-    status: 401,
-    headers: { 'Content-Length': '0', 'Cache-Control': 'no-store' },
+
+  it.each([
+    [admission, 'max-age=9, stale-while-revalidate=9, stale-if-error=300'],
+    [{ ...admission, edge: { ...edge, isStaleAllowed: false } }, 'max-age=9'],
+    [{ ...admission, edge: { ...edge, freshMs: 999 } }, 'no-store'],
+    [{ ...admission, edge: { ...edge, freshMs: -5_000 } }, 'no-store'],
+    [refusal, 'max-age=9, stale-if-error=300'],
+    [{ ...refusal, edge: { ...edge, freshMs: 0 } }, 'no-store'],
+  ])('to %j may be repeated: %s', (decision, header) => {
+    expect(replyTo(decision).headers['Cache-Control']).toBe(header)
   })
 })
 
