@@ -19,7 +19,8 @@ import {
   viewerKeyOf,
   type Session,
 } from './session.js'
-import type { Denial, SessionStore } from './session-store.js'
+import type { Denial } from './denial-memory.js'
+import type { SessionStore } from './session-store.js'
 
 /** One decision that was newly made, for the log. Holds no credentials. */
 export interface DecisionEvent {

@@ -30,6 +30,9 @@ export interface Config {
   readonly denyTtlMs: number
   /** How long nginx may repeat an answer; 0: it asks about each request. */
   readonly edgeTtlMs: number
+  /** Most sessions, and most denials, remembered at once. */
+  readonly maxSessions: number
+  readonly maxDenials: number
   readonly host: string
   readonly port: number
   readonly logLevel: LogLevel
@@ -133,6 +136,8 @@ export function parseConfig(env: Environment): Config {
           }),
     denyTtlMs: duration('DENY_TTL', '5s', 1_000, 600_000),
     edgeTtlMs: duration('EDGE_TTL', '10s', 0, 60_000),
+    maxSessions: integer('MAX_SESSIONS', '1000000', 1, 10_000_000),
+    maxDenials: integer('MAX_DENIALS', '100000', 2, 10_000_000),
     host: read('HOST', '127.0.0.1', (value) =>
       /^[\w.:-]+$/.test(value)
         ? value

@@ -7,8 +7,9 @@ import { createDecisionLog } from './decision-log.js'
 import { startServer } from './server.js'
 import { SessionStore } from './session-store.js'
 
-const MAX_DENIALS = 100_000
-const SWEEP_MS = 10_000
+// Idle sessions are forgotten a few at a time, so that no request waits for it.
+const SWEEP_MS = 100
+const SWEEP_SESSIONS = 2_000
 
 const now = () => performance.now()
 
@@ -31,7 +32,12 @@ export async function startService(config: Config, log: Logger): Promise<Running
   })
   // A viewer whom nginx answers by itself is seen here once in EDGE_TTL, and once more while that is renewed.
   const idleMs = config.sessionIdleMs + 2 * config.edgeTtlMs
-  const store = new SessionStore({ idleMs, maxDenials: MAX_DENIALS, now })
+  const store = new SessionStore({
+    idleMs,
+    maxSessions: config.maxSessions,
+    maxDenials: config.maxDenials,
+    now,
+  })
   // Only the stack's own lines: a message may quote what a viewer sent.
   const onError = (error: Error) => log.error({ error: error.name, stack: stackOnly(error) }, 'a bug')
   const onDecision = createDecisionLog(log)
@@ -51,7 +57,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
     onError,
   })
   const server = await startServer(app, config)
-  const sweep = setInterval(() => store.sweep(), SWEEP_MS)
+  const sweep = setInterval(() => store.sweep(SWEEP_SESSIONS), SWEEP_MS)
   log.info(
     {
       host: config.host,

@@ -1,137 +1,146 @@
-import NodeCache from 'node-cache'
-import type { Refusal } from './decision.js'
+import { DenialMemory, type Denial } from './denial-memory.js'
 import type { Session } from './session.js'
-
-/** A backend's refusal, remembered for one session key. */
-export interface Denial {
-  readonly refusal: Refusal
-  /** Until then it is answered without asking; after that it only stands in for a backend that is unavailable. */
-  readonly freshUntilMs: number
-}
+import { ShardedMap } from './sharded-map.js'
 
 export interface SessionStoreOptions {
   /** A session without a request for so long is forgotten; a denial is kept at least as long. */
   readonly idleMs: number
+  /** Most sessions remembered; beyond it the one seen longest ago goes. */
+  readonly maxSessions: number
   /** Most denials remembered; beyond it the older half goes. */
   readonly maxDenials: number
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number
 }
 
+/** A session with its neighbours: by last request among all, and by opening among its viewer's. */
+interface Entry {
+  readonly session: Session
+  seenBefore: Entry | undefined
+  seenAfter: Entry | undefined
+  openedBefore: Entry | undefined
+  openedAfter: Entry | undefined
+}
+
 /**
  * What is remembered: sessions by key and by viewer, and denials apart from them, so that a flood of bad tokens
- * never pushes out a viewer who watches. Every operation takes constant time.
+ * never pushes out a viewer who watches. Every operation takes constant time, however many sessions there are.
  */
 export class SessionStore {
-  // In the order of their last request, longest ago first: what is idle stands at the front.
-  readonly #sessions = new Map<string, Session>()
-  // Of one viewer on one channel, in the order in which they were opened.
-  readonly #byViewer = new Map<string, Session[]>()
-  // Two generations of denials: when the young one is full or old, it takes the place of the old one. node-cache
-  // is used without its own expiry, which walks all keys at once, and without its limit, which throws.
-  #young = emptyCache()
-  #old = emptyCache()
-  #youngSinceMs: number
+  readonly #entries = new ShardedMap<Entry>()
+  readonly #newestOfViewer = new ShardedMap<Entry>()
+  #seenLast: Entry | undefined
+  #seenFirst: Entry | undefined
+  readonly #denials: DenialMemory
   readonly #options: SessionStoreOptions
 
   constructor(options: SessionStoreOptions) {
     this.#options = options
-    this.#youngSinceMs = options.now()
+    this.#denials = new DenialMemory({ ...options, keepMs: options.idleMs })
   }
 
   get sessionCount(): number {
-    return this.#sessions.size
+    return this.#entries.size
   }
 
   /** The live session of a key; it counts as seen now. */
   session(key: string): Session | undefined {
-    return this.#seen(this.#sessions.get(key))
+    return this.#seen(this.#entries.get(key))
   }
 
   /** The live session that this viewer opened last, whatever its credentials; it counts as seen now. */
   newestSession(viewerKey: string): Session | undefined {
     for (;;) {
-      const newest = this.#byViewer.get(viewerKey)?.at(-1)
+      const newest = this.#newestOfViewer.get(viewerKey)
       if (newest === undefined) return undefined
       // An idle one has just been closed: an older one may still be watched.
-      const seen = this.#seen(newest)
-      if (seen !== undefined) return seen
+      const session = this.#seen(newest)
+      if (session !== undefined) return session
     }
-  }
-
-  /** Whether this very session is still open; does not count as seen. */
-  holds(session: Session): boolean {
-    return this.#sessions.get(session.key) === session
   }
 
   /** Remembers an admitted session, and no longer a denial of the same key. */
   open(session: Session): void {
-    this.#forgetIdle()
-    const replaced = this.#sessions.get(session.key)
-    if (replaced) this.close(replaced)
-    this.#sessions.set(session.key, session)
-    const ofViewer = this.#byViewer.get(session.viewerKey)
-    if (ofViewer) ofViewer.push(session)
-    else this.#byViewer.set(session.viewerKey, [session])
-    this.#young.del(session.key)
-    this.#old.del(session.key)
+    const replaced = this.#entries.get(session.key)
+    if (replaced) this.#remove(replaced)
+    const openedBefore = this.#newestOfViewer.get(session.viewerKey)
+    const entry: Entry = {
+      session,
+      openedBefore,
+      openedAfter: undefined,
+      seenBefore: undefined,
+      seenAfter: undefined,
+    }
+    if (openedBefore) openedBefore.openedAfter = entry
+    this.#entries.set(session.key, entry)
+    this.#newestOfViewer.set(session.viewerKey, entry)
+    this.#appendSeen(entry)
+    this.#denials.delete(session.key)
+    if (this.#entries.size > this.#options.maxSessions) this.#remove(this.#seenFirst!)
   }
 
+  /** Forgets this very session; another that has taken its place stays. */
   close(session: Session): void {
-    if (!this.holds(session)) return
-    this.#sessions.delete(session.key)
-    const rest = this.#byViewer.get(session.viewerKey)!.filter((other) => other !== session)
-    if (rest.length > 0) this.#byViewer.set(session.viewerKey, rest)
-    else this.#byViewer.delete(session.viewerKey)
+    const entry = this.#entries.get(session.key)
+    if (entry?.session === session) this.#remove(entry)
   }
 
   denial(key: string): Denial | undefined {
-    this.#renewDenials()
-    return this.#young.get<Denial>(key) ?? this.#old.get<Denial>(key)
+    return this.#denials.get(key)
   }
 
   deny(key: string, denial: Denial): void {
-    this.#renewDenials()
-    this.#young.set(key, denial)
+    this.#denials.set(key, denial)
   }
 
-  /** Forgets what is idle. Called now and then it keeps an abandoned store small; answers are right without it. */
-  sweep(): void {
-    this.#forgetIdle()
-    this.#renewDenials()
+  /** Forgets what is idle, at most `most` of it. Called now and then it gives memory back; answers are right without it. */
+  sweep(most: number): void {
+    this.#denials.renew()
+    for (let count = 0; count < most && this.#seenFirst && this.#isIdle(this.#seenFirst); count++) {
+      this.#remove(this.#seenFirst)
+    }
   }
 
-  #seen(session: Session | undefined): Session | undefined {
-    if (session === undefined) return undefined
-    const now = this.#options.now()
-    if (now - session.lastSeenAtMs > this.#options.idleMs) {
-      this.close(session)
+  #isIdle({ session }: Entry): boolean {
+    return this.#options.now() - session.lastSeenAtMs > this.#options.idleMs
+  }
+
+  #seen(entry: Entry | undefined): Session | undefined {
+    if (entry === undefined) return undefined
+    if (this.#isIdle(entry)) {
+      this.#remove(entry)
       return undefined
     }
-    session.lastSeenAtMs = now
-    this.#sessions.delete(session.key)
-    this.#sessions.set(session.key, session)
-    return session
-  }
-
-  #forgetIdle(): void {
-    const { now, idleMs } = this.#options
-    for (const session of this.#sessions.values()) {
-      if (now() - session.lastSeenAtMs <= idleMs) return
-      this.close(session)
+    entry.session.lastSeenAtMs = this.#options.now()
+    if (entry !== this.#seenLast) {
+      this.#unlinkSeen(entry)
+      this.#appendSeen(entry)
     }
+    return entry.session
   }
 
-  #renewDenials(): void {
-    const { now, idleMs, maxDenials } = this.#options
-    const isFull = this.#young.getStats().keys >= maxDenials / 2
-    if (!isFull && now() - this.#youngSinceMs <= idleMs) return
-    this.#old = this.#young
-    this.#young = emptyCache()
-    this.#youngSinceMs = now()
+  #remove(entry: Entry): void {
+    const { session, openedBefore, openedAfter } = entry
+    this.#entries.delete(session.key)
+    this.#unlinkSeen(entry)
+    if (openedBefore) openedBefore.openedAfter = openedAfter
+    if (openedAfter) openedAfter.openedBefore = openedBefore
+    else if (openedBefore) this.#newestOfViewer.set(session.viewerKey, openedBefore)
+    else this.#newestOfViewer.delete(session.viewerKey)
   }
-}
 
-function emptyCache(): NodeCache {
-  return new NodeCache({ stdTTL: 0, checkperiod: 0, useClones: false })
+  #appendSeen(entry: Entry): void {
+    entry.seenBefore = this.#seenLast
+    entry.seenAfter = undefined
+    if (this.#seenLast) this.#seenLast.seenAfter = entry
+    else this.#seenFirst = entry
+    this.#seenLast = entry
+  }
+
+  #unlinkSeen({ seenBefore, seenAfter }: Entry): void {
+    if (seenBefore) seenBefore.seenAfter = seenAfter
+    else this.#seenFirst = seenAfter
+    if (seenAfter) seenAfter.seenBefore = seenBefore
+    else this.#seenLast = seenBefore
+  }
 }

@@ -114,7 +114,7 @@ describe("nginx's memory", () => {
     expect(await warm('/play/a001/low/0.ts?token=wrong')).toBe(403)
     await stack.service.stop()
     const seen = new Set<number>()
-    for (const end = performance.now() + 3_500; performance.now() < end; ) {
+    for (const end = performance.now() + 3_500; performance.now() < end;) {
       seen.add((await view(stack.site, '/play/a001/low/1.ts?token=wrong')).status)
     }
     expect([...seen]).toEqual([403])

@@ -46,7 +46,7 @@ beforeEach(() => {
 })
 
 function authorizer(options: Partial<AuthorizerOptions> = {}): Authorizer {
-  store = new SessionStore({ idleMs: 600_000, maxDenials: 1_000, now: () => nowMs })
+  store = new SessionStore({ idleMs: 600_000, maxSessions: 1_000, maxDenials: 1_000, now: () => nowMs })
   return createAuthorizer({
     backend,
     store,

@@ -29,6 +29,8 @@ describe('settings', () => {
       sessionRecheckMs: undefined,
       denyTtlMs: 5_000,
       edgeTtlMs: 10_000,
+      maxSessions: 1_000_000,
+      maxDenials: 100_000,
       host: '127.0.0.1',
       port: 3000,
       logLevel: 'info',
@@ -65,6 +67,8 @@ describe('settings', () => {
       SESSION_RECHECK: 'often',
       DENY_TTL: '5 seconds',
       EDGE_TTL: '1h',
+      MAX_SESSIONS: '0',
+      MAX_DENIALS: 'all',
       HOST: 'a b',
       PORT: '99999',
       LOG_LEVEL: 'loud',
@@ -82,6 +86,8 @@ describe('settings', () => {
   SESSION_RECHECK="often": must be never or a duration from 10s to 1d, such as 10m
   DENY_TTL="5 seconds": must be a duration from 1s to 10m, such as 5s
   EDGE_TTL="1h": must be a duration from 0ms to 1m, such as 10s
+  MAX_SESSIONS="0": must be a whole number from 1 to 10000000
+  MAX_DENIALS="all": must be a whole number from 2 to 10000000
   HOST="a b": must be an address or a name to listen on, such as 127.0.0.1
   PORT="99999": must be a whole number from 0 to 65535
   LOG_LEVEL="loud": must be trace, debug, info, warn, error, fatal or silent`)

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Session } from '../../service/session.js'
 import { SessionStore } from '../../service/session-store.js'
@@ -7,7 +8,7 @@ let store: SessionStore
 
 beforeEach(() => {
   nowMs = 0
-  store = new SessionStore({ idleMs: 1_000, maxDenials: 100, now: () => nowMs })
+  store = new SessionStore({ idleMs: 1_000, maxSessions: 50, maxDenials: 100, now: () => nowMs })
 })
 
 function open(key: string, viewerKey = 'viewer'): Session {
@@ -51,7 +52,7 @@ describe('sessions', () => {
     nowMs = 900
     store.session('1')
     nowMs = 1_500
-    store.sweep()
+    store.sweep(100)
     expect(store.sessionCount).toBe(1)
     expect(store.newestSession('viewer')?.key).toBe('1')
   })
@@ -63,6 +64,59 @@ describe('sessions', () => {
     store.session('1')
     nowMs = 1_500
     expect(store.newestSession('viewer')?.key).toBe('1')
+  })
+})
+
+describe('a full store', () => {
+  it('forgets whom it has not seen for longest, and nobody who watches', () => {
+    const watched = open('watched', 'somebody')
+    for (let count = 0; count < 10_000; count++) {
+      open(String(count), `viewer ${count % 7}`)
+      expect(store.session('watched')).toBe(watched)
+    }
+    expect(store.sessionCount).toBe(50)
+    expect(store.session('9999')).toBeDefined()
+    expect(store.session('9951')).toBeDefined()
+    expect(store.session('9950')).toBeUndefined()
+    expect(store.newestSession('viewer 3')?.key).toBe(String(9_999 - ((9_999 - 3) % 7)))
+  })
+
+  it('gives back all that it held, whatever the order of opening, use and closing', () => {
+    const order = fc.array(
+      fc.tuple(fc.constantFrom('open', 'see', 'close', 'newest'), fc.nat(9), fc.nat(2)),
+      {
+        maxLength: 60,
+      },
+    )
+    fc.assert(
+      fc.property(order, (steps) => {
+        store = new SessionStore({ idleMs: 1_000, maxSessions: 5, maxDenials: 100, now: () => nowMs })
+        // What it should be: keys by last use, and by viewer in the order of opening.
+        let model: Session[] = []
+        let opened: Session[] = []
+        for (const [what, key, viewer] of steps) {
+          const session = model.find((one) => one.key === String(key))
+          const used = (one: Session) => (model = [...model.filter((other) => other !== one), one])
+          if (what === 'open') {
+            const fresh = open(String(key), String(viewer))
+            model = [...model.filter((one) => one.key !== String(key)), fresh].slice(-5)
+            opened = [...opened, fresh]
+          } else if (what === 'see') {
+            expect(store.session(String(key))).toBe(session)
+            if (session) used(session)
+          } else if (what === 'close') {
+            if (session) store.close(session)
+            model = model.filter((one) => one !== session)
+          } else {
+            const newest = opened.findLast((one) => one.viewerKey === String(viewer) && model.includes(one))
+            expect(store.newestSession(String(viewer))).toBe(newest)
+            if (newest) used(newest)
+          }
+          expect(store.sessionCount).toBe(model.length)
+        }
+      }),
+      { numRuns: 2_000 },
+    )
   })
 })
 
@@ -89,7 +143,7 @@ describe('denials', () => {
     nowMs = 1_001
     expect(store.denial('1')).toBeDefined()
     nowMs = 5_000
-    store.sweep()
+    store.sweep(100)
     nowMs = 7_000
     expect(store.denial('1')).toBeUndefined()
   })
