@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import { createApp } from './app.js'
 import { createAuthorizer } from './authorizer.js'
 import { createBackend } from './backends/index.js'
+import { now } from './clock.js'
 import { withoutSecrets, type Config } from './config.js'
 import { createDecisionLog } from './decision-log.js'
 import { startServer } from './server.js'
@@ -10,8 +11,6 @@ import { SessionStore } from './session-store.js'
 // Idle sessions are forgotten a few at a time, so that no request waits for it.
 const SWEEP_MS = 100
 const SWEEP_SESSIONS = 2_000
-
-const now = () => performance.now()
 
 /** The service, started. */
 export interface RunningService {

@@ -7,11 +7,13 @@ import { ROOT } from '../root.js'
 /** A process to be measured. */
 export interface Measured {
   readonly port: number
+  /** The first line that it printed. */
+  readonly first: Readonly<Record<string, unknown>> & { readonly port: number }
   readonly child: ChildProcess
   stop(): Promise<void>
 }
 
-/** Starts a compiled file and reads its port from the first line that it prints: a number, or JSON with `port`. */
+/** Starts a compiled file and reads its port from the first line that it prints: JSON with `port`. */
 export async function start(file: string, args: string[] = [], env: Environment = {}): Promise<Measured> {
   const child = spawn(process.execPath, [join(ROOT, 'dist', file), ...args], {
     env: { PATH: process.env.PATH, ...env },
@@ -20,9 +22,10 @@ export async function start(file: string, args: string[] = [], env: Environment 
   const exited = once(child, 'exit')
   const [line] = (await once(child.stdout, 'data')) as [Buffer]
   child.stdout.resume()
-  const first = JSON.parse(line.toString().split('\n')[0]!) as number | { port: number }
+  const first = JSON.parse(line.toString().split('\n')[0]!) as Measured['first']
   return {
-    port: typeof first === 'number' ? first : first.port,
+    port: first.port,
+    first,
     child,
     async stop() {
       child.kill('SIGTERM')

@@ -5,7 +5,7 @@ import { Hono } from 'hono'
 import type { AddressInfo } from 'node:net'
 
 /*
- * Servers to measure against, each a process of its own: `node servers.js KIND` prints its port.
+ * Servers to measure against, each a process of its own: `node servers.js KIND` prints its port as JSON.
  */
 
 /** What a backend that takes its time takes. */
@@ -48,4 +48,7 @@ const KINDS: Record<string, () => ReturnType<typeof createServer>> = {
 
 const server = KINDS[process.argv[2]!]!()
 server.keepAliveTimeout = 75_000
-server.listen(0, '127.0.0.1', () => process.stdout.write(`${(server.address() as AddressInfo).port}\n`))
+server.listen(0, '127.0.0.1', () => {
+  const { port } = server.address() as AddressInfo
+  process.stdout.write(`${JSON.stringify({ port })}\n`)
+})

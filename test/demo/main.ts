@@ -21,10 +21,16 @@ class DemoError extends Error {}
 
 // What has been started, to be ended in reverse.
 const endings: (() => unknown)[] = []
-let isEnding = false
+let ended: Promise<never> | undefined
 
-async function end(code: number): Promise<never> {
-  isEnding = true
+/** Ends the demo, once, whoever asks first. */
+function end(code: number): Promise<never> {
+  return (ended ??= endAll(code))
+}
+
+async function endAll(code: number): Promise<never> {
+  // What is starting at this moment has no ending in the list yet, and would be left behind.
+  await started
   for (const ending of endings.toReversed()) await ending()
   process.exit(code)
 }
@@ -37,7 +43,8 @@ async function start(): Promise<void> {
   await mustBeFree(port)
 
   const prefix = await realpath(await mkdtemp(join(tmpdir(), 'nginx-hls-auth-demo-')))
-  endings.push(() => rm(prefix, { recursive: true, force: true }))
+  // Retried, because the live playlist may be written at this very moment.
+  endings.push(() => rm(prefix, { recursive: true, force: true, maxRetries: 3 }))
   const mediaDir = join(prefix, 'media')
   await cp(join(ROOT, 'test/demo/media'), mediaDir, { recursive: true })
   endings.push(await keepLive(join(mediaDir, 'live')))
@@ -48,6 +55,7 @@ async function start(): Promise<void> {
 
   const servicePort = await freePort()
   await startServiceProcess(type, `http://127.0.0.1:${middlewarePort}/portal`, servicePort)
+  if (ended) return
 
   const page = await readFile(join(ROOT, 'nginx/demo.conf'), 'utf8')
   const extras = { 'demo.conf': page.replace('demo:8000', `127.0.0.1:${middlewarePort}`) }
@@ -55,7 +63,7 @@ async function start(): Promise<void> {
   endings.push(() => nginx.stop())
   void nginx.exited.then((code) => hasDied('nginx', code))
 
-  process.stdout.write(announcement(type, port))
+  if (!ended) process.stdout.write(announcement(type, port))
 }
 
 /** Starts the service as an operator does. It logs its decisions to this terminal. */
@@ -78,7 +86,7 @@ async function startServiceProcess(type: BackendType, url: string, port: number)
 }
 
 function hasDied(what: string, code: number | null): void {
-  if (isEnding) return
+  if (ended) return
   process.stderr.write(`demo: ${what} ended by itself with ${code}.\n`)
   void end(1)
 }
@@ -108,11 +116,13 @@ async function mustBeFree(port: number): Promise<void> {
   await once(server, 'close')
 }
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void end(0))
+// SIGHUP is a terminal that closes; an error of the output, a reader that has gone, as in `npm run demo | head`.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void end(0))
+process.stdout.on('error', () => void end(0))
 
-try {
-  await start()
-} catch (error) {
+const started = start().catch((error: unknown) => {
+  if (ended) return
   process.stderr.write(`demo: ${error instanceof DemoError ? error.message : String(error)}\n`)
-  await end(1)
-}
+  // Not waited for: it waits for this.
+  void end(1)
+})

@@ -36,7 +36,7 @@ const REQUIRED_HEADERS = ['x-session-id', 'x-channel-id', 'x-real-ip', 'x-real-p
 
 const PAGE_HEADERS = {
   'Content-Security-Policy':
-    "default-src 'self'; media-src 'self' blob:; worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'",
+    "default-src 'self'; img-src data:; media-src 'self' blob:; worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'",
   'Cache-Control': 'no-cache',
 }
 
@@ -61,9 +61,14 @@ export function createDemoMiddleware(type: BackendType, now: () => number = Date
     const path = target.replace(/\?.*$/s, '')
     if (path === `/portal${dialect.path}`) return judge(target, request, response)
     if (path === '/demo/token')
-      return send(response, 200, `${dialect.issueToken()}\n`, { 'Cache-Control': 'no-store' })
+      return send(response, 200, `${dialect.issueToken()}\n`, {
+        'Content-Type': 'text/plain',
+        'Cache-Control': 'no-store',
+      })
     if (path === '/demo/info')
-      return send(response, 200, JSON.stringify({ dialect: type, channels: DEMO_CHANNELS }))
+      return send(response, 200, JSON.stringify({ dialect: type, channels: DEMO_CHANNELS }), {
+        'Content-Type': 'application/json',
+      })
     const file = files[path]
     if (file === undefined) return send(response, 404, 'not here\n')
     send(response, 200, await readFile(file.path), { 'Content-Type': file.type, ...PAGE_HEADERS })

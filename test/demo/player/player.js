@@ -3,25 +3,35 @@ const element = (id) => document.getElementById(id)
 const video = element('video')
 const parameters = new URLSearchParams(location.search)
 let hls
+/** What the field was filled with, as opposed to typed or given in the address. */
+let issued
 
 /** Says what is going on, in words for a viewer and in data attributes for a test. */
 function show(state, words, status = '') {
   document.body.dataset.state = state
   document.body.dataset.status = status
-  element('status').textContent = words
+  // Only when it changes: a screen reader reads each change aloud.
+  if (element('status').textContent !== words) element('status').textContent = words
+  element('time').textContent = state === 'playing' ? `${video.currentTime.toFixed(1)} s` : ''
 }
 
 async function freshToken() {
   const response = await fetch('demo/token', { cache: 'no-store' })
-  element('token').value = (await response.text()).trim()
+  issued = (await response.text()).trim()
+  element('token').value = issued
 }
 
-function play() {
+async function play() {
   hls?.destroy()
+  show('loading', 'Asking …')
+  if (!Hls.isSupported()) return show('failed', 'Cannot play: this browser has no Media Source Extensions.')
+  // As a portal makes a link when its button is pressed: one made with the page may be dead or spent by now.
+  if (element('token').value === issued) await freshToken()
   const channel = element('channel').value
   const token = element('token').value
   const query = token === '' ? '' : `?token=${encodeURIComponent(token)}`
-  show('loading', 'Asking …')
+  // Again, for Play may have been pressed twice while the token came.
+  hls?.destroy()
   hls = new Hls({ enableWorker: false })
   hls.on(Hls.Events.ERROR, (_, data) => {
     const status = data.response?.code
@@ -39,14 +49,13 @@ function play() {
 
 video.addEventListener('timeupdate', () => {
   if (document.body.dataset.state === 'refused' || document.body.dataset.state === 'failed') return
-  if (video.currentTime > 0 && !video.paused)
-    show('playing', `Playing, at ${video.currentTime.toFixed(1)} s.`)
+  if (video.currentTime > 0 && !video.paused) show('playing', 'Playing.')
 })
-element('fresh').addEventListener('click', () => void freshToken())
+element('fresh').addEventListener('click', () => void freshToken().catch(noMiddleware))
 element('wrong').addEventListener('click', () => (element('token').value = 'wrong'))
 element('form').addEventListener('submit', (event) => {
   event.preventDefault()
-  play()
+  play().catch(noMiddleware)
 })
 
 async function start() {
@@ -57,7 +66,11 @@ async function start() {
   if (parameters.has('channel')) element('channel').value = parameters.get('channel')
   if (parameters.has('token')) element('token').value = parameters.get('token')
   else await freshToken()
-  if (parameters.has('autoplay')) play()
+  if (parameters.has('autoplay')) await play()
 }
 
-start().catch((error) => show('failed', `The demo's middleware does not answer: ${error.message}.`))
+function noMiddleware(error) {
+  show('failed', `The demo's middleware does not answer: ${error.message}.`)
+}
+
+start().catch(noMiddleware)
