@@ -14,6 +14,7 @@ import {
 import {
   RECHECK_RETRY_MS,
   credentialsIn,
+  partsOf,
   recheckAfterMs,
   sessionKeyOf,
   viewerKeyOf,
@@ -24,7 +25,8 @@ import type { SessionStore } from './session-store.js'
 
 /** One decision that was newly made, for the log. Holds no credentials. */
 export interface DecisionEvent {
-  readonly session: Pick<Session, 'id' | 'channelId' | 'name'>
+  readonly session: Pick<Session, 'id' | 'name'>
+  readonly channelId: string
   readonly clientIp: string
   readonly verdict: Verdict
   readonly answer: Answer
@@ -68,8 +70,8 @@ const UNDECIDED_EDGE_MS = 2_000
 /** What a request is about. */
 interface Place {
   readonly channelId: string
-  readonly viewerKey: string
   readonly key: string
+  readonly credentials: string
   /** Without credentials, and therefore its viewer's newest session's, where there is one. */
   readonly isTokenless: boolean
 }
@@ -87,23 +89,25 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     const channel = path === undefined ? undefined : channelOf(path, options.channelPattern)
     if (channel === undefined) return refuse(403, undefined, NOT_AT_THE_EDGE)
 
-    const viewerKey = viewerKeyOf(request, channel.id)
+    const { host, clientIp, userAgent } = request
+    const channelId = channel.id
     const credentials = credentialsIn(request.query, credentialParams)
-    const key = sessionKeyOf(viewerKey, credentials)
+    const key = sessionKeyOf({ host, channelId, clientIp, userAgent, credentials })
 
     const isTokenless = credentials === '' && options.tokenlessRequests === 'session'
-    const decision = decide(request, { channelId: channel.id, viewerKey, key, isTokenless })
+    const decision = decide(request, { channelId, key, credentials, isTokenless })
     if (channel.isWholeFolder) return decision
     return decision instanceof Promise ? decision.then(keepFromEdge) : keepFromEdge(decision)
   }
 
   /** What is remembered, or what the backend says now. */
   function decide(request: AccessRequest, place: Place): Decision | Promise<Decision> {
-    const { viewerKey, key } = place
-    const session = place.isTokenless ? store.newestSession(viewerKey) : store.session(key)
+    const { key, channelId } = place
+    // Without credentials the key is the viewer's own.
+    const session = place.isTokenless ? store.newestSession(key) : store.session(key)
     if (session !== undefined) {
       if (now() >= session.recheckAtMs) askOnce(session.key, () => recheck(session)).catch(options.onError)
-      return admit(session)
+      return admit(session, channelId)
     }
 
     const denial = store.denial(key)
@@ -124,10 +128,10 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     const startedAtMs = now()
     const session: Session = {
       key: place.key,
-      viewerKey: place.viewerKey,
+      viewerKey: viewerKeyOf(place.key, place.credentials),
       id: randomBytes(16).toString('hex'),
-      channelId: place.channelId,
-      request,
+      path: request.path,
+      query: request.query,
       openedAtMs: startedAtMs,
       name: '',
       source: 'open-door',
@@ -141,7 +145,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     if (verdict.allow) {
       session.lastSeenAtMs = now()
       store.open(session)
-      return admit(session)
+      return admit(session, place.channelId)
     }
     // What the closed door refuses is no decision of the backend's: the next request asks again.
     if (verdict.source === 'closed-door') return refuse(verdict.refusal, place.channelId, NOT_AT_THE_EDGE)
@@ -154,14 +158,15 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     const verdict = judge(answer, 'allow', options.whenBackendDown)
     learn(session, answer)
     report(session, verdict, answer, startedAtMs, true)
-    if (verdict.allow) return admit(session)
+    const { channelId } = partsOf(session.key)
+    if (verdict.allow) return admit(session, channelId)
     store.close(session)
     rememberDenial(session.key, verdict.refusal)
-    return refuse(verdict.refusal, session.channelId, NOT_AT_THE_EDGE)
+    return refuse(verdict.refusal, channelId, NOT_AT_THE_EDGE)
   }
 
   /** nginx may repeat an admission until the re-check at most, and without a backend's word not for long. */
-  function admit({ id, name, channelId, source, recheckAtMs }: Session): Decision {
+  function admit({ id, name, source, recheckAtMs }: Session, channelId: string): Decision {
     const isDecided = source === 'backend'
     const freshMs = Math.min(options.edgeTtlMs, isDecided ? recheckAtMs - now() : UNDECIDED_EDGE_MS)
     const edge = { freshMs, isStaleAllowed: isDecided }
@@ -178,8 +183,8 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     return refuse(refusal, channelId, { freshMs, isStaleAllowed: true })
   }
 
-  function ask({ id, channelId, request }: Session): Promise<Answer> {
-    return backend.ask({ sessionId: id, channelId, ...request })
+  function ask({ id, key, path, query }: Session): Promise<Answer> {
+    return backend.ask({ sessionId: id, path, query, ...partsOf(key) })
   }
 
   /** Takes over what an answer says about a session. One without a decision leaves its name and source alone. */
@@ -206,8 +211,9 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     startedAtMs: number,
     isRecheck: boolean,
   ): void {
-    const { clientIp } = session.request
-    options.onDecision({ session, clientIp, verdict, answer, isRecheck, elapsedMs: now() - startedAtMs })
+    const { channelId, clientIp } = partsOf(session.key)
+    const elapsedMs = now() - startedAtMs
+    options.onDecision({ session, channelId, clientIp, verdict, answer, isRecheck, elapsedMs })
   }
 
   return {

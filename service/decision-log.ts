@@ -7,11 +7,11 @@ import { textFromHeader } from './header-text.js'
  * no; an answer without a decision is worth a warning. No credentials, no query, no raw address.
  */
 export function createDecisionLog(log: Logger): (event: DecisionEvent) => void {
-  return ({ session, clientIp, verdict, answer, isRecheck, elapsedMs }) => {
+  return ({ session, channelId, clientIp, verdict, answer, isRecheck, elapsedMs }) => {
     const fields = {
       outcome: verdict.allow ? 'allow' : 'deny',
       source: verdict.source,
-      channel: session.channelId,
+      channel: channelId,
       session: session.id,
       name: textFromHeader(session.name),
       ip: clientIp,

@@ -1,14 +1,15 @@
-import type { AccessRequest } from './access-request.js'
-
-/** One viewer on one channel, admitted. Times are milliseconds of the service's monotonic clock. */
+/**
+ * One viewer on one channel, admitted. Times are milliseconds of the service's monotonic clock. There may be a million:
+ * what the key says is read from it when it is needed, and not kept a second time.
+ */
 export interface Session {
   readonly key: string
   readonly viewerKey: string
   /** Unguessable, the same for the session's whole life; sent to the backend as X-Session-ID. */
   readonly id: string
-  readonly channelId: string
-  /** The request that opened the session: re-checks ask with its query. */
-  readonly request: AccessRequest
+  /** Target of the request that opened the session: re-checks ask about the same. */
+  readonly path: string
+  readonly query: string
   readonly openedAtMs: number
   /** Header bytes; empty when the backend gave no name. */
   name: string
@@ -19,6 +20,16 @@ export interface Session {
   recheckAtMs: number
 }
 
+/** Everything that a decision depends on. */
+export interface SessionParts {
+  readonly host: string
+  readonly channelId: string
+  readonly clientIp: string
+  readonly userAgent: string
+  /** Empty for none. */
+  readonly credentials: string
+}
+
 /** Shortest and longest time between two questions about one session, whatever a backend asks for. */
 export const MIN_RECHECK_MS = 10_000
 export const MAX_RECHECK_MS = 24 * 3_600_000
@@ -27,17 +38,28 @@ export const MAX_RECHECK_MS = 24 * 3_600_000
 export const RECHECK_RETRY_MS = 10_000
 
 /**
- * Identifies who watches what from where, credentials apart. Lengths stand before the parts, so that two
- * different tuples never give one key, whatever bytes a viewer puts into a part.
+ * Identifies a session. Lengths stand before the parts, so that two different tuples never give one key, whatever
+ * bytes a viewer puts into a part.
  */
-export function viewerKeyOf(request: AccessRequest, channelId: string): string {
-  const { host, clientIp, userAgent } = request
-  return `${host.length},${channelId.length},${clientIp.length} ${host}${channelId}${clientIp}${userAgent}`
+export function sessionKeyOf({ host, channelId, clientIp, userAgent, credentials }: SessionParts): string {
+  const lengths = `${host.length},${channelId.length},${clientIp.length},${userAgent.length}`
+  return `${lengths} ${host}${channelId}${clientIp}${userAgent}${credentials}`
 }
 
-/** Identifies a session: the viewer's key and the credentials, joined without ambiguity. */
-export function sessionKeyOf(viewerKey: string, credentials: string): string {
-  return `${viewerKey.length} ${viewerKey}${credentials}`
+/** Who watches what from where, credentials apart: the key of the same viewer without any. */
+export function viewerKeyOf(key: string, credentials: string): string {
+  // A slice of a long string shares its memory.
+  return key.slice(0, key.length - credentials.length)
+}
+
+/** What {@link sessionKeyOf} made a key of. */
+export function partsOf(key: string): SessionParts {
+  let at = key.indexOf(' ') + 1
+  const [host, channelId, clientIp, userAgent] = key
+    .slice(0, at - 1)
+    .split(',')
+    .map((length) => key.slice(at, (at += Number(length)))) as [string, string, string, string]
+  return { host, channelId, clientIp, userAgent, credentials: key.slice(at) }
 }
 
 /**

@@ -6,7 +6,14 @@ import { judge } from '../../service/decision.js'
 import { formatDuration, parseDuration } from '../../service/duration.js'
 import { textFromHeader, safeName } from '../../service/header-text.js'
 import { replyTo } from '../../service/reply.js'
-import { credentialsIn, recheckAfterMs, sessionKeyOf, viewerKeyOf } from '../../service/session.js'
+import {
+  credentialsIn,
+  partsOf,
+  recheckAfterMs,
+  sessionKeyOf,
+  viewerKeyOf,
+  type SessionParts,
+} from '../../service/session.js'
 
 describe('a path in normal form', () => {
   it.each([
@@ -136,10 +143,11 @@ describe('credentials', () => {
   })
 })
 
-function keyOf([host, channel, clientIp, userAgent, credentials]: string[]): string {
-  const request = { host: host!, clientIp: clientIp!, userAgent: userAgent!, path: '', query: '' }
-  return sessionKeyOf(viewerKeyOf(request, channel!), credentials!)
+function partsIn(tuple: string[]): SessionParts {
+  const [host, channelId, clientIp, userAgent, credentials] = tuple as [string, string, string, string, string]
+  return { host, channelId, clientIp, userAgent, credentials }
 }
+const keyOf = (tuple: string[]) => sessionKeyOf(partsIn(tuple))
 
 describe('a session key', () => {
   // One text cut in two ways: six pieces, of which two neighbours are joined by what could be a separator.
@@ -160,6 +168,17 @@ describe('a session key', () => {
 
   it('is never shared by two that differ in host, channel, address, User-Agent or credentials', () => {
     expect(isInjective(keyOf).failed).toBe(false)
+  })
+
+  it('tells its parts again, and the key of the viewer', () => {
+    fc.assert(
+      fc.property(pieces, (all) => {
+        const parts = partsIn(all)
+        const key = sessionKeyOf(parts)
+        expect(partsOf(key)).toEqual(parts)
+        expect(viewerKeyOf(key, parts.credentials)).toBe(sessionKeyOf({ ...parts, credentials: '' }))
+      }),
+    )
   })
 
   it('(joined with a separator it would be)', () => {

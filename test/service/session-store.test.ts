@@ -12,14 +12,13 @@ beforeEach(() => {
 })
 
 function open(key: string, viewerKey = 'viewer'): Session {
-  const request = { host: '', path: '', query: '', clientIp: '', userAgent: '' }
   const times = { openedAtMs: nowMs, lastSeenAtMs: nowMs, recheckAtMs: Infinity }
   const session: Session = {
     key,
     viewerKey,
     id: key,
-    channelId: '',
-    request,
+    path: '',
+    query: '',
     name: '',
     source: 'backend',
     ...times,
