@@ -27,7 +27,11 @@ export function createApp({ authorizer, isReady, onForeignRequest, onError }: Ap
   const app = new Hono<{ Bindings: HttpBindings }>()
 
   app.all('/auth', (c): Response | Promise<Response> => {
-    const request = parseAccessRequest(c.env.incoming.headers)
+    // nginx reads every header of a remembered answer again with each request, so none goes out that it does not use.
+    const { incoming, outgoing } = c.env
+    outgoing.sendDate = false
+    outgoing.removeHeader('Connection')
+    const request = parseAccessRequest(incoming.headers)
     if (request === undefined) {
       onForeignRequest()
       return reply(NO_DECISION)

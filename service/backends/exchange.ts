@@ -1,5 +1,5 @@
 import { createFetch } from 'ofetch'
-import { Agent, Headers, fetch as undiciFetch } from 'undici'
+import { Agent, Headers } from 'undici'
 import type { Failure } from '../decision.js'
 
 /** One GET to a backend and what came of it. */
@@ -35,15 +35,10 @@ const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
  */
 export function createExchange({ timeoutMs, connections }: ExchangeOptions): Exchange {
   const agent = new Agent({ connections, connect: { timeout: timeoutMs } })
-  // ofetch's types name the fetch of the DOM; undici's differs only in types that are not used here.
-  const client = createFetch({
-    fetch: undiciFetch as unknown as typeof globalThis.fetch,
+  const fetch = createFetch({
+    fetch: ((origin: string, options: GetOptions) => getExactly(agent, origin, options)) as unknown as Fetch,
     Headers: Headers as unknown as typeof globalThis.Headers,
   })
-
-  // A URL would re-encode some of the viewer's bytes (', ", <, >, and all from 80 up): the target goes out as it is.
-  const exactly = (target: string) =>
-    agent.compose((dispatch) => (options, handler) => dispatch({ ...options, path: target }, handler))
 
   return {
     async get(origin, target, headers) {
@@ -53,16 +48,14 @@ export function createExchange({ timeoutMs, connections }: ExchangeOptions): Exc
       const deadline = new AbortController()
       const timer = setTimeout(() => deadline.abort(), timeoutMs)
       try {
-        const response = await client.raw<unknown, 'stream'>(origin, {
+        const response = await fetch.raw(origin, {
           retry: 0,
-          redirect: 'manual',
           ignoreResponseError: true,
-          responseType: 'stream',
           signal: deadline.signal,
           headers: { 'user-agent': 'nginx-hls-auth', 'accept-encoding': 'identity', ...headers },
-          dispatcher: exactly(target),
-        } as Parameters<typeof client.raw>[1] & { responseType: 'stream' })
-        void drain(response.body, deadline, timer)
+          target,
+          onEnd: () => clearTimeout(timer),
+        } as Parameters<typeof fetch.raw>[1])
         return { status: response.status, header: (name) => response.headers.get(name) ?? undefined }
       } catch (error) {
         clearTimeout(timer)
@@ -73,22 +66,28 @@ export function createExchange({ timeoutMs, connections }: ExchangeOptions): Exc
   }
 }
 
-/** Reads a body to its end, its bound or the deadline. The answer stands already: a body that fails changes nothing. */
-async function drain(
-  body: ReadableStream<Uint8Array> | null,
-  deadline: AbortController,
-  timer: NodeJS.Timeout,
-): Promise<void> {
-  let bytes = 0
-  try {
-    for await (const chunk of body ?? []) {
-      bytes += chunk.byteLength
-      if (bytes > MAX_BODY_BYTES) return deadline.abort()
-    }
-  } catch {
-    // Cut off or too slow: its connection is closed, nothing else was wanted of it.
-  } finally {
-    clearTimeout(timer)
+type Fetch = typeof globalThis.fetch
+
+interface GetOptions {
+  readonly headers: Headers
+  readonly signal: AbortSignal
+  readonly target: string
+  /** Called when the body has been read, too. */
+  readonly onEnd: () => void
+}
+
+/**
+ * What ofetch takes for a fetch. A real one puts the target through a URL, which re-encodes some of the viewer's bytes
+ * (', ", <, >, and all from 80 up), follows redirects, and allocates 80 KB for each question, which at 500 new viewers a
+ * second stops the service for 6 ms three times a second.
+ */
+async function getExactly(agent: Agent, origin: string, { headers, signal, target, onEnd }: GetOptions) {
+  const response = await agent.request({ origin, path: target, method: 'GET', headers, signal })
+  // The answer stands already: a body that is cut off, too slow or too long changes nothing.
+  void response.body.dump({ limit: MAX_BODY_BYTES }).finally(onEnd)
+  return {
+    status: response.statusCode,
+    headers: { get: (name: string) => [response.headers[name] ?? []].flat().join(', ') || null },
   }
 }
 

@@ -1,85 +1,68 @@
 import { createHash } from 'node:crypto'
-import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { freePort, startNginx } from '../nginx/harness.js'
 import { ROOT } from '../root.js'
-import { startServer, startService } from './processes.js'
+import { deploy, fileOf, OBJECTS, type ObjectName } from './deployment.js'
+import { startServer } from './processes.js'
 import { median } from './statistics.js'
 import { wrk, type Load } from './wrk.js'
 
 const AGENT = 'Mozilla/5.0 (SMART-TV; Linux; Tizen 6.0) AppleWebKit/537.36'
-const OBJECTS = { '4 KB': 4_096, '1 MB': 1_048_576 } as const
 
 /** Ways to protect a file, by location of one nginx with one worker. */
-const WAYS = [
-  ['nginx, unprotected', '/open/a001/', ''],
-  ['ours, edge cache warm', '/play/a001/', '?token=good'],
-  ['ours, edge cache off', '/off/a001/', '?token=good'],
-  ['auth_request to a server that always says 200', '/yes/a001/', '?token=good'],
-  ['nginx secure_link', '/secure/a001/', ''],
-] as const
+const WAYS = {
+  open: ['nginx, unprotected', '/open/a001/', ''],
+  headers: ['the same, with the headers that we add', '/headers/a001/', ''],
+  warm: ['ours, edge cache warm', '/play/a001/', '?token=good'],
+  off: ['ours, edge cache off', '/off/a001/', '?token=good'],
+  yes: ['auth_request to a node:http that always says 200', '/yes/a001/', '?token=good'],
+  secureLink: ['nginx secure_link', '/secure/a001/', ''],
+} as const
+type Way = keyof typeof WAYS
+const ALL_WAYS = Object.keys(WAYS) as Way[]
 
 export interface EdgeRow {
-  readonly way: string
-  readonly object: string
+  readonly way: Way
+  readonly title: string
+  readonly object: ObjectName
   readonly load: Load
-  /** Requests per second over those of the unprotected file, the median of the rounds' ratios. */
-  readonly toUnprotected: number
-  readonly toAlwaysYes: number
+  /** Requests per second over those of another way, the median of the rounds' ratios. */
+  readonly ratioTo: (other: Way) => number
 }
 
 /** Rows 1 to 5: every way in every round, so that a noisy machine is noisy for all. */
 export async function measureEdge(rounds: number, seconds: number): Promise<EdgeRow[]> {
-  const prefix = await realpath(await mkdtemp(join(tmpdir(), 'nginx-hls-auth-bench-')))
-  const mediaDir = join(prefix, 'media')
-  await mkdir(join(mediaDir, 'a001'), { recursive: true })
-  for (const [name, bytes] of Object.entries(OBJECTS)) {
-    await writeFile(join(mediaDir, 'a001', fileOf(name)), Buffer.alloc(bytes, 'x'))
-  }
-  const backend = await startServer('backend')
-  const service = await startService({
-    BACKEND_URL: `http://127.0.0.1:${backend.port}/`,
-    CHANNEL_PATTERN: '^/(?:play|off)/([^/]+)/',
-  })
   const yes = await startServer('yes')
-  const port = await freePort()
-  const nginx = await startNginx({
-    prefix,
-    port,
-    servicePort: service.port,
-    mediaDir,
-    changes: [['nginx.conf', 'worker_processes auto;', 'worker_processes 1;']],
-    extras: { 'ways.conf': await otherWays(mediaDir, yes.port) },
-  })
+  const deployment = await deploy({ CHANNEL_PATTERN: '^/(?:play|off)/([^/]+)/' }, async (mediaDir) => ({
+    'ways.conf': await otherWays(mediaDir, yes.port),
+  }))
+  const objects = Object.keys(OBJECTS) as ObjectName[]
   const loads = new Map<string, Load[]>()
   for (let round = 0; round < rounds; round++) {
-    for (const object of Object.keys(OBJECTS)) {
-      for (const [way, folder, query] of WAYS) {
+    for (const object of objects) {
+      for (const way of ALL_WAYS) {
+        const [title, folder, query] = WAYS[way]
         const file = folder + fileOf(object)
-        const target = way.includes('secure_link') ? `${file}?${signature(file)}` : file + query
-        const load = await wrk(`http://127.0.0.1:${port}${target}`, {
+        const target = way === 'secureLink' ? `${file}?${signature(file)}` : file + query
+        const load = await wrk(`http://127.0.0.1:${deployment.port}${target}`, {
           seconds,
           headers: { 'User-Agent': AGENT },
         })
-        if (load.failed > 0) throw new Error(`${way}: ${load.failed} requests failed`)
+        if (load.failed > 0) throw new Error(`${title}: ${load.failed} requests failed`)
         loads.set(way + object, [...(loads.get(way + object) ?? []), load])
       }
     }
   }
-  await nginx.stop()
-  for (const process of [service, backend, yes]) await process.stop()
-  await rm(prefix, { recursive: true })
+  await deployment.stop()
+  await yes.stop()
 
-  return Object.keys(OBJECTS).flatMap((object) =>
-    WAYS.map(([way]) => {
+  return objects.flatMap((object) =>
+    ALL_WAYS.map((way) => {
       const own = loads.get(way + object)!
-      const ratioTo = (other: string) =>
-        median(
-          own.map(
-            (load, round) => load.requestsPerSecond / loads.get(other + object)![round]!.requestsPerSecond,
-          ),
-        )
+      const ratioTo = (other: Way) => {
+        const others = loads.get(other + object)!
+        return median(own.map((load, round) => load.requestsPerSecond / others[round]!.requestsPerSecond))
+      }
       const load = {
         requestsPerSecond: median(own.map((one) => one.requestsPerSecond)),
         p50: median(own.map((one) => one.p50)),
@@ -87,12 +70,10 @@ export async function measureEdge(rounds: number, seconds: number): Promise<Edge
         failed: 0,
         requests: own.reduce((sum, one) => sum + one.requests, 0),
       }
-      return { way, object, load, toUnprotected: ratioTo(WAYS[0][0]), toAlwaysYes: ratioTo(WAYS[3][0]) }
+      return { way, title: WAYS[way][0], object, load, ratioTo }
     }),
   )
 }
-
-const fileOf = (object: string) => `${object.replace(' ', '')}.ts`
 
 /** nginx's own recipe for secure_link: a hash of the path and a secret. */
 function signature(file: string): string {
@@ -112,6 +93,7 @@ async function otherWays(mediaDir: string, yesPort: number): Promise<string> {
     ${uncached}
     location /off/ { alias ${mediaDir}/; ${protection.replace('auth_request /_hls_auth;', 'auth_request /_hls_auth_off;')} }
     location /open/ { alias ${mediaDir}/; }
+    location /headers/ { alias ${mediaDir}/; ${protection.replaceAll(/^auth_request.*$/gm, '')} }
     location = /_yes {
         internal;
         proxy_pass http://127.0.0.1:${yesPort}/;
