@@ -144,7 +144,13 @@ describe('credentials', () => {
 })
 
 function partsIn(tuple: string[]): SessionParts {
-  const [host, channelId, clientIp, userAgent, credentials] = tuple as [string, string, string, string, string]
+  const [host, channelId, clientIp, userAgent, credentials] = tuple as [
+    string,
+    string,
+    string,
+    string,
+    string,
+  ]
   return { host, channelId, clientIp, userAgent, credentials }
 }
 const keyOf = (tuple: string[]) => sessionKeyOf(partsIn(tuple))
