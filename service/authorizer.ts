@@ -3,6 +3,7 @@ import type { AccessRequest } from './access-request.js'
 import type { Backend } from './backends/backend.js'
 import { channelOf, decodeCanonicalPath } from './channel.js'
 import {
+  isAboutRequest,
   judge,
   type Answer,
   type Decision,
@@ -16,6 +17,7 @@ import {
   credentialsIn,
   partsOf,
   recheckAfterMs,
+  requestKeyOf,
   sessionKeyOf,
   viewerKeyOf,
   type Session,
@@ -112,6 +114,9 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
 
     const denial = store.denial(key)
     if (denial !== undefined && now() < denial.freshUntilMs) return refuseAt(place, denial)
+    const unreadable = store.denial(requestKeyOf(key, request))
+    if (unreadable !== undefined && now() < unreadable.freshUntilMs)
+      return refuse(unreadable.refusal, channelId, NOT_AT_THE_EDGE)
     return askOnce(key, () => open(request, place, denial?.refusal))
   }
 
@@ -149,6 +154,10 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     }
     // What the closed door refuses is no decision of the backend's: the next request asks again.
     if (verdict.source === 'closed-door') return refuse(verdict.refusal, place.channelId, NOT_AT_THE_EDGE)
+    if (verdict.source === 'backend' && isAboutRequest(answer)) {
+      rememberDenial(requestKeyOf(place.key, request), verdict.refusal)
+      return refuse(verdict.refusal, place.channelId, NOT_AT_THE_EDGE)
+    }
     return refuseAt(place, rememberDenial(place.key, verdict.refusal))
   }
 

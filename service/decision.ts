@@ -67,6 +67,14 @@ export function judge(answer: Answer, known: Known, whenBackendDown: WhenBackend
   return { allow: false, source: 'closed-door', refusal: 403 }
 }
 
+/**
+ * Whether a refusal is about how one request is written, not about its viewer: 400 and 414 (RFC 9110), 431 (RFC 6585).
+ * A path or a query that a backend cannot read must not close the channel for the same viewer's other requests.
+ */
+export function isAboutRequest(answer: Answer): boolean {
+  return answer.outcome === 'deny' && [400, 414, 431].includes(answer.status)
+}
+
 /** A backend's 401 stays 401, every other refusal is 403: `auth_request` passes on only these two. */
 export function refusalFor(status: number): Refusal {
   return status === 401 ? 401 : 403

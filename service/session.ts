@@ -1,3 +1,5 @@
+import type { AccessRequest } from './access-request.js'
+
 /**
  * One viewer on one channel, admitted. Times are milliseconds of the service's monotonic clock. There may be a million:
  * what the key says is read from it when it is needed, and not kept a second time.
@@ -50,6 +52,11 @@ export function sessionKeyOf({ host, channelId, clientIp, userAgent, credentials
 export function viewerKeyOf(key: string, credentials: string): string {
   // A slice of a long string shares its memory.
   return key.slice(0, key.length - credentials.length)
+}
+
+/** Identifies one request of a session. No session has such a key: theirs begin with a length. */
+export function requestKeyOf(key: string, { path, query }: AccessRequest): string {
+  return `request ${path.length},${query.length} ${path}${query}${key}`
 }
 
 /** What {@link sessionKeyOf} made a key of. */

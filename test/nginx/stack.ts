@@ -18,6 +18,8 @@ export interface StackOptions {
   readonly env?: Environment
   /** Changes to the shipped nginx configuration. */
   readonly changes?: NginxOptions['changes']
+  /** False for nothing but /play/: no page of the demo's. */
+  readonly hasDemo?: boolean
 }
 
 /** The whole product on this machine: middleware, service and nginx with the shipped configuration. */
@@ -41,6 +43,7 @@ export async function startStack({
   type = 'http',
   env = {},
   changes = [],
+  hasDemo = true,
 }: StackOptions = {}): Promise<Stack> {
   const problem = nginxProblem()
   if (problem) throw new Error(problem)
@@ -65,7 +68,8 @@ export async function startStack({
   const service = await startService(config, pino({ level: 'debug', base: null }, lines))
   const relay = await startRelay(service.port)
 
-  const extras = { 'demo.conf': `location / { proxy_pass http://127.0.0.1:${middlewarePort}; }` }
+  const demo = { 'demo.conf': `location / { proxy_pass http://127.0.0.1:${middlewarePort}; }` }
+  const extras = hasDemo ? demo : {}
   const port = await freePort()
   const nginx = await startNginx({ prefix, port, servicePort: relay.port, mediaDir, extras, changes })
   return {

@@ -205,6 +205,21 @@ describe('a refusal', () => {
       expect(backend.asked.length).toBe(0)
     },
   )
+
+  it.each([400, 414, 431])(
+    'with %d is about that one request: the viewer may ask for another',
+    async (status) => {
+      const auth = authorizer()
+      const odd = { path: '/play/a/".ts' }
+      expect(await decide(auth, 'token=1', { outcome: 'deny', status }, odd)).toMatchObject({
+        refusal: 403,
+        edge: { freshMs: 0 },
+      })
+      expect(auth.authorize(request('token=1', odd))).toMatchObject({ refusal: 403 })
+      expect(backend.asked).toHaveLength(1)
+      expect(await decide(auth, 'token=1', ALLOW)).toMatchObject({ allowed: true })
+    },
+  )
 })
 
 describe('a re-check', () => {
