@@ -97,7 +97,11 @@ export async function fuzz({ count, seed, changes = [] }: FuzzOptions): Promise<
   for (const line of stack.log) if (line.level !== 30) holes.push(`the service: ${JSON.stringify(line)}`)
   const errors = (await stack.nginx.errorLog())
     .split('\n')
-    .filter((line) => /upstream|auth request|alert|emerg/.test(line))
+    .filter((line) =>
+      /\[(crit|alert|emerg)\]|auth request unexpected|upstream (prematurely|timed out|sent)|failed .* while connecting to upstream/.test(
+        line,
+      ),
+    )
   for (const line of errors) holes.push(`nginx: ${line}`)
   await stack.stop()
   return { holes, statuses, ownServed }

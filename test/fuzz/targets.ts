@@ -33,12 +33,10 @@ const isPlain = (byte: number) => /[\w.~!$&'()*+,;=:@/-]/.test(String.fromCharCo
 export function playersTarget(random: Random): Target {
   const isUpper = !random.once(4)
   const isRaw = random.once(4)
-  const path = [...utf8(`/play/${ALLOWED}/${random.of(FILES)}`)]
-    .map((byte) => {
-      const code = byte.charCodeAt(0)
-      return isPlain(code) || (isRaw && code >= 0x80) ? byte : hex(code, isUpper)
-    })
-    .join('')
+  const path = Array.from(utf8(`/play/${ALLOWED}/${random.of(FILES)}`), (byte) => {
+    const code = byte.charCodeAt(0)
+    return isPlain(code) || (isRaw && code >= 0x80) ? byte : hex(code, isUpper)
+  }).join('')
   const query = random.of([
     '',
     '',
@@ -113,24 +111,22 @@ function anyByte(random: Random): string {
 }
 
 function encoded(random: Random, text: string): string {
-  return [...text]
-    .map((byte) => {
-      const code = byte.charCodeAt(0)
-      switch (random.below(8)) {
-        case 0:
-          return hex(code, true)
-        case 1:
-          return hex(code, false)
-        case 2:
-          // Twice, and as too long a form of UTF-8.
-          return random.once(2)
-            ? `%25${hex(code, true).slice(1)}`
-            : hex(0xc0 | (code >> 6), true) + hex(0x80 | (code & 63), true)
-        case 3:
-          return random.once(2) ? byte.toUpperCase() : byte
-        default:
-          return byte === ' ' ? '%20' : byte
-      }
-    })
-    .join('')
+  return Array.from(text, (byte) => {
+    const code = byte.charCodeAt(0)
+    switch (random.below(8)) {
+      case 0:
+        return hex(code, true)
+      case 1:
+        return hex(code, false)
+      case 2:
+        // Twice, and as too long a form of UTF-8.
+        return random.once(2)
+          ? `%25${hex(code, true).slice(1)}`
+          : hex(0xc0 | (code >> 6), true) + hex(0x80 | (code & 63), true)
+      case 3:
+        return random.once(2) ? byte.toUpperCase() : byte
+      default:
+        return byte === ' ' ? '%20' : byte
+    }
+  }).join('')
 }
