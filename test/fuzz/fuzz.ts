@@ -1,9 +1,10 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { sendRaw } from '../nginx/client.js'
+import { pipeline } from '../nginx/pipeline.js'
 import { startStack, type StackOptions } from '../nginx/stack.js'
 import { randomFrom } from './random.js'
 import { ALLOWED, FILES, FORBIDDEN, hostileTarget, playersTarget } from './targets.js'
-import { pipeline, raw } from './wire.js'
 
 export interface FuzzOptions {
   readonly count: number
@@ -78,7 +79,11 @@ export async function fuzz({ count, seed, changes = [] }: FuzzOptions): Promise<
     if (lone) {
       // Without a version (HTTP/0.9), which nginx answers with a bare body, or with an old one.
       const version = random.of(['', ' HTTP/1.0', ' HTTP/0.9', ' HTTP/1.1'])
-      if (isForeign(await raw(port, `GET ${lone.target}${version}\r\n\r\n`)))
+      if (
+        isForeign(
+          await sendRaw(stack.site, `GET ${lone.target}${version}\r\nHost: x\r\nConnection: close\r\n\r\n`),
+        )
+      )
         note(`served to${version}`, lone.target)
     }
   }

@@ -41,7 +41,9 @@ export async function sendRaw(site: string, bytes: string): Promise<string> {
   socket.setEncoding('latin1')
   let reply = ''
   socket.on('data', (text: string) => (reply += text))
+  // nginx resets a connection of which it has not read all.
+  socket.on('error', () => {})
   socket.write(bytes, 'latin1')
-  await once(socket, 'close')
+  await new Promise((resolve) => socket.once('close', resolve))
   return reply
 }

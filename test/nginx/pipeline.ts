@@ -25,17 +25,6 @@ export async function pipeline(port: number, requests: readonly string[]): Promi
   return replies
 }
 
-/** All that comes back for some bytes until nginx closes. */
-export async function raw(port: number, bytes: string): Promise<string> {
-  const socket = connect(port, '127.0.0.1').setEncoding('latin1')
-  let reply = ''
-  socket.on('data', (text: string) => (reply += text))
-  socket.on('error', () => {})
-  socket.end(bytes, 'latin1')
-  await once(socket, 'close')
-  return reply
-}
-
 async function exchange(port: number, bytes: string, count: number): Promise<WireReply[]> {
   const socket = connect(port, '127.0.0.1').setEncoding('latin1')
   const replies: WireReply[] = []
