@@ -1,0 +1,26 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import { ROOT } from '../root.js'
+
+interface Lock {
+  readonly packages: Readonly<Record<string, { integrity?: string; hasInstallScript?: boolean }>>
+}
+interface Manifest {
+  readonly dependencies: Readonly<Record<string, string>>
+  readonly devDependencies: Readonly<Record<string, string>>
+}
+const read = async (name: string) => JSON.parse(await readFile(join(ROOT, name), 'utf8')) as unknown
+
+it('packages are locked to exact versions and contents, and run nothing when they are installed', async () => {
+  const { dependencies, devDependencies } = (await read('package.json')) as Manifest
+  for (const version of Object.values({ ...dependencies, ...devDependencies })) {
+    expect(version).toMatch(/^\d+\.\d+\.\d+$/)
+  }
+  const { packages } = (await read('package-lock.json')) as Lock
+  for (const [path, { integrity, hasInstallScript }] of Object.entries(packages)) {
+    if (path === '') continue
+    expect(integrity, path).toMatch(/^sha512-/)
+    expect(hasInstallScript, path).toBeUndefined()
+  }
+})
