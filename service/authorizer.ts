@@ -69,6 +69,9 @@ const NOT_AT_THE_EDGE: EdgeLife = { freshMs: 0, isStaleAllowed: false }
 /** How long nginx may repeat an admission that no backend has decided. */
 const UNDECIDED_EDGE_MS = 2_000
 
+/** An admission so long before a question still shows that the backend is not down. */
+const SERVING_MS = 1_000
+
 /** What a request is about. */
 interface Place {
   readonly channelId: string
@@ -85,6 +88,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   const recheckMs = options.sessionRecheckMs ?? backend.recheckMs
   // Apart from what is remembered: a question in flight is no decision yet.
   const questions = new Map<string, Promise<Decision>>()
+  let lastAdmitted: readonly { readonly clientIp: string; readonly atMs: number }[] = []
 
   function authorize(request: AccessRequest): Decision | Promise<Decision> {
     const path = decodeCanonicalPath(request.path)
@@ -144,7 +148,12 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       recheckAtMs: 0,
     }
     const answer = await ask(session)
-    const verdict = judge(answer, known, options.whenBackendDown)
+    const verdict = judge(
+      answer,
+      known,
+      options.whenBackendDown,
+      isServingOthers(request.clientIp, startedAtMs),
+    )
     learn(session, answer)
     report(session, verdict, answer, startedAtMs, false)
     if (verdict.allow) {
@@ -152,8 +161,9 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       store.open(session)
       return admit(session, place.channelId)
     }
-    // What the closed door refuses is no decision of the backend's: the next request asks again.
-    if (verdict.source === 'closed-door') return refuse(verdict.refusal, place.channelId, NOT_AT_THE_EDGE)
+    // What is refused without the backend's word is not remembered: the next request asks again.
+    if (verdict.source === 'closed-door' || verdict.source === 'single-failure')
+      return refuse(verdict.refusal, place.channelId, NOT_AT_THE_EDGE)
     if (verdict.source === 'backend' && isAboutRequest(answer)) {
       rememberDenial(requestKeyOf(place.key, request), verdict.refusal)
       return refuse(verdict.refusal, place.channelId, NOT_AT_THE_EDGE)
@@ -164,7 +174,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   async function recheck(session: Session): Promise<Decision> {
     const startedAtMs = now()
     const answer = await ask(session)
-    const verdict = judge(answer, 'allow', options.whenBackendDown)
+    const verdict = judge(answer, 'allow', options.whenBackendDown, false)
     learn(session, answer)
     report(session, verdict, answer, startedAtMs, true)
     const { channelId } = partsOf(session.key)
@@ -172,6 +182,11 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     store.close(session)
     rememberDenial(session.key, verdict.refusal)
     return refuse(verdict.refusal, channelId, NOT_AT_THE_EDGE)
+  }
+
+  /** Whether somebody at another address was admitted while this question was asked, or just before. */
+  function isServingOthers(clientIp: string, startedAtMs: number): boolean {
+    return lastAdmitted.some((one) => one.clientIp !== clientIp && one.atMs >= startedAtMs - SERVING_MS)
   }
 
   /** nginx may repeat an admission until the re-check at most, and without a backend's word not for long. */
@@ -199,12 +214,21 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   /** Takes over what an answer says about a session. One without a decision leaves its name and source alone. */
   function learn(session: Session, answer: Answer): void {
     if (answer.outcome === 'allow') {
+      noteAdmitted(partsOf(session.key).clientIp)
       session.name = answer.name
       session.source = 'backend'
       session.recheckAtMs = now() + recheckAfterMs(answer.authDurationMs, recheckMs)
     } else {
       session.recheckAtMs = now() + RECHECK_RETRY_MS
     }
+  }
+
+  /** Keeps the last admission at each of two addresses: one of them is not the asker's. */
+  function noteAdmitted(clientIp: string): void {
+    lastAdmitted = [
+      { clientIp, atMs: now() },
+      ...lastAdmitted.filter((one) => one.clientIp !== clientIp),
+    ].slice(0, 2)
   }
 
   function rememberDenial(key: string, refusal: Refusal): Denial {

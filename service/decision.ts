@@ -51,18 +51,42 @@ export type Known = 'allow' | Refusal | undefined
 /** What to do with an answer. */
 export type Verdict =
   | { readonly allow: true; readonly source: 'backend' | 'kept' | 'open-door' }
-  | { readonly allow: false; readonly source: 'backend' | 'kept' | 'closed-door'; readonly refusal: Refusal }
+  | {
+      readonly allow: false
+      readonly source: 'backend' | 'kept' | 'single-failure' | 'closed-door'
+      readonly refusal: Refusal
+    }
+
+/**
+ * Whether a question by itself can bring such a failure about: a script that ends with a 500, a connection or an answer
+ * that breaks off. Too slow, too busy (429, 503) and a gateway's 502 and 504 are how an overloaded backend looks.
+ */
+function mayBeCaused({ failure, status = 0 }: Answer & { outcome: 'unavailable' }): boolean {
+  if (failure === 'status') return status >= 500 && ![502, 503, 504].includes(status)
+  return failure === 'reset' || failure === 'malformed'
+}
 
 /**
  * The rule of three outcomes. A backend's word counts; where it gave none, its last word stands; where there
- * is none, the operator's setting decides. A known refusal never turns into an admission here.
+ * is none, the operator's setting decides. A known refusal never turns into an admission here, and neither does a
+ * failure that a viewer may have caused himself.
+ *
+ * @param isServingOthers whether the backend has admitted somebody else about now
  */
-export function judge(answer: Answer, known: Known, whenBackendDown: WhenBackendDown): Verdict {
+export function judge(
+  answer: Answer,
+  known: Known,
+  whenBackendDown: WhenBackendDown,
+  isServingOthers: boolean,
+): Verdict {
   if (answer.outcome === 'allow') return { allow: true, source: 'backend' }
   if (answer.outcome === 'deny')
     return { allow: false, source: 'backend', refusal: refusalFor(answer.status) }
   if (known === 'allow') return { allow: true, source: 'kept' }
   if (known !== undefined) return { allow: false, source: 'kept', refusal: known }
+  if (isServingOthers && mayBeCaused(answer)) {
+    return { allow: false, source: 'single-failure', refusal: 403 }
+  }
   if (whenBackendDown === 'allow') return { allow: true, source: 'open-door' }
   return { allow: false, source: 'closed-door', refusal: 403 }
 }

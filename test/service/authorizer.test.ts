@@ -366,4 +366,23 @@ describe('while the backend is down', () => {
     expect(await decide(auth, '', DENY)).toMatchObject(refused)
     expect(auth.authorize(request('token=1'))).toMatchObject(refused)
   })
+
+  it.each([
+    ['a 500', { failure: 'status', status: 500 }, false],
+    ['a broken connection', { failure: 'reset', status: undefined }, false],
+    ['a 503', { failure: 'status', status: 503 }, true],
+    ['no answer in time', { failure: 'timeout', status: undefined }, true],
+    ['no connection', { failure: 'refused', status: undefined }, true],
+  ] as const)('%s for one viewer while others are admitted', async (_, failed, isAdmitted) => {
+    const auth = authorizer()
+    const answer: Answer = { outcome: 'unavailable', ...failed }
+    await decide(auth, 'token=1', ALLOW)
+    // His own admissions prove nothing about others.
+    expect(await decide(auth, 'token=2', answer)).toMatchObject({ allowed: true })
+    await decide(auth, 'token=3', ALLOW, { clientIp: '192.0.2.7' })
+    nowMs += 999
+    expect(await decide(auth, 'token=4', answer)).toMatchObject({ allowed: isAdmitted })
+    nowMs += 2
+    expect(await decide(auth, 'token=5', answer)).toMatchObject({ allowed: true })
+  })
 })

@@ -212,7 +212,7 @@ describe('the rule of three outcomes', () => {
     [down, undefined, 'allow', { allow: true, source: 'open-door' }],
     [down, undefined, 'deny', { allow: false, source: 'closed-door', refusal: 403 }],
   ] as const)('%j, known %s, door %s', (answer, known, door, verdict) => {
-    expect(judge(answer, known, door)).toEqual(verdict)
+    expect(judge(answer, known, door, false)).toEqual(verdict)
   })
 })
 
