@@ -102,6 +102,7 @@ const FAILURE_OF_CODE: Readonly<Record<string, Failure>> = {
   UND_ERR_CONNECT_TIMEOUT: 'timeout',
   UND_ERR_HEADERS_TIMEOUT: 'timeout',
   UND_ERR_HEADERS_OVERFLOW: 'malformed',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'malformed',
 }
 
 /** Finds the code in an error's causes, where fetch and ofetch wrap the socket's own error. */
