@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import type { AccessRequest } from './access-request.js'
 import type { Backend } from './backends/backend.js'
+import type { Breaker } from './breaker.js'
 import { channelOf, decodeCanonicalPath } from './channel.js'
 import {
   isAboutRequest,
   judge,
+  mayBeCaused,
   type Answer,
   type Decision,
   type EdgeLife,
@@ -14,6 +16,7 @@ import {
 } from './decision.js'
 import {
   RECHECK_RETRY_MS,
+  UNDECIDED_RETRY_MS,
   credentialsIn,
   partsOf,
   recheckAfterMs,
@@ -33,12 +36,15 @@ export interface DecisionEvent {
   readonly verdict: Verdict
   readonly answer: Answer
   readonly isRecheck: boolean
+  /** Whether its viewer came in through the open door, and nobody had decided about him until now. */
+  readonly wasUndecided: boolean
   /** How long the backend took. */
   readonly elapsedMs: number
 }
 
 export interface AuthorizerOptions {
   readonly backend: Backend
+  readonly breaker: Breaker
   readonly store: SessionStore
   readonly whenBackendDown: WhenBackendDown
   readonly channelPattern: RegExp
@@ -52,6 +58,8 @@ export interface AuthorizerOptions {
   readonly edgeTtlMs: number
   /** Milliseconds of a clock that never goes back; the store's clock. */
   readonly now: () => number
+  /** From 0 to below 1: spreads what would otherwise be asked all at once. */
+  readonly random: () => number
   readonly onDecision: (event: DecisionEvent) => void
   /** A bug in a re-check, of which no viewer hears: the session stays as it was. */
   readonly onError: (error: Error) => void
@@ -60,14 +68,26 @@ export interface AuthorizerOptions {
 export interface Authorizer {
   /** Decides about one request: at once where the answer is remembered. Never rejects unless there is a bug. */
   authorize(request: AccessRequest): Decision | Promise<Decision>
+  /**
+   * Asks about viewers who came in through the open door: while the backend is down about one a second, which finds out
+   * whether it is back; then about all of them, as long as fewer than `most` questions are in flight. To be called now
+   * and then.
+   */
+  checkUndecided(most: number): void
   /** How many questions wait for the backend. */
   readonly questionsInFlight: number
 }
+
+/** What the breaker answers in the backend's place. */
+const NOT_ASKED: Answer = { outcome: 'unavailable', failure: 'breaker', status: undefined }
 
 const NOT_AT_THE_EDGE: EdgeLife = { freshMs: 0, isStaleAllowed: false }
 
 /** How long nginx may repeat an admission that no backend has decided. */
 const UNDECIDED_EDGE_MS = 2_000
+
+/** Most viewers who are asked about by themselves; others are when their next request comes. */
+const MAX_UNDECIDED = 10_000
 
 /** An admission so long before a question still shows that the backend is not down. */
 const SERVING_MS = 1_000
@@ -83,11 +103,12 @@ interface Place {
 
 /** The straight line from a request to a decision: path, channel, session; remembered, or asked once. */
 export function createAuthorizer(options: AuthorizerOptions): Authorizer {
-  const { backend, store, now } = options
+  const { backend, breaker, store, now } = options
   const credentialParams = options.credentialParams ?? backend.credentialParams
   const recheckMs = options.sessionRecheckMs ?? backend.recheckMs
   // Apart from what is remembered: a question in flight is no decision yet.
   const questions = new Map<string, Promise<Decision>>()
+  const undecided = new Set<Session>()
   let lastAdmitted: readonly { readonly clientIp: string; readonly atMs: number }[] = []
 
   function authorize(request: AccessRequest): Decision | Promise<Decision> {
@@ -112,7 +133,9 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     // Without credentials the key is the viewer's own.
     const session = place.isTokenless ? store.newestSession(key) : store.session(key)
     if (session !== undefined) {
-      if (now() >= session.recheckAtMs) askOnce(session.key, () => recheck(session)).catch(options.onError)
+      if (now() >= session.recheckAtMs && !questions.has(session.key) && breaker.mayAsk()) {
+        askOnce(session.key, () => recheck(session)).catch(options.onError)
+      }
       return admit(session, channelId)
     }
 
@@ -121,7 +144,19 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     const unreadable = store.denial(requestKeyOf(key, request))
     if (unreadable !== undefined && now() < unreadable.freshUntilMs)
       return refuse(unreadable.refusal, channelId, NOT_AT_THE_EDGE)
+    if (breaker.isOpen) return decideUnasked(request, place, denial?.refusal)
     return askOnce(key, () => open(request, place, denial?.refusal))
+  }
+
+  /** While the backend is down nobody waits for it: who asks for its recovery's sake has his decision already. */
+  function decideUnasked(request: AccessRequest, place: Place, known: Refusal | undefined): Decision {
+    const session = newSession(request, place)
+    const decision = conclude(session, request, place, known, NOT_ASKED)
+    if (decision.allowed) session.recheckAtMs = now()
+    else if (!questions.has(place.key) && breaker.mayAsk()) {
+      askOnce(place.key, () => open(request, place, known)).catch(options.onError)
+    }
+    return decision
   }
 
   /** However many requests wait for an answer about one session, the backend is asked one question. */
@@ -134,31 +169,46 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   }
 
   async function open(request: AccessRequest, place: Place, known: Refusal | undefined): Promise<Decision> {
-    const startedAtMs = now()
-    const session: Session = {
-      key: place.key,
-      viewerKey: viewerKeyOf(place.key, place.credentials),
+    const session = newSession(request, place)
+    return conclude(session, request, place, known, await ask(session))
+  }
+
+  function newSession({ path, query }: AccessRequest, { key, credentials }: Place): Session {
+    return {
+      key,
+      viewerKey: viewerKeyOf(key, credentials),
       id: randomBytes(16).toString('hex'),
-      path: request.path,
-      query: request.query,
-      openedAtMs: startedAtMs,
+      path,
+      query,
+      openedAtMs: now(),
       name: '',
       source: 'open-door',
-      lastSeenAtMs: startedAtMs,
+      lastSeenAtMs: now(),
       recheckAtMs: 0,
     }
-    const answer = await ask(session)
+  }
+
+  /** What follows from an answer about a viewer of whom nothing, or a refusal, is known. */
+  function conclude(
+    session: Session,
+    request: AccessRequest,
+    place: Place,
+    known: Refusal | undefined,
+    answer: Answer,
+  ): Decision {
+    const { openedAtMs } = session
     const verdict = judge(
       answer,
       known,
       options.whenBackendDown,
-      isServingOthers(request.clientIp, startedAtMs),
+      isServingOthers(request.clientIp, openedAtMs),
     )
     learn(session, answer)
-    report(session, verdict, answer, startedAtMs, false)
+    report(session, verdict, answer, openedAtMs, { isRecheck: false, wasUndecided: false })
     if (verdict.allow) {
       session.lastSeenAtMs = now()
       store.open(session)
+      if (verdict.source === 'open-door' && undecided.size < MAX_UNDECIDED) undecided.add(session)
       return admit(session, place.channelId)
     }
     // What is refused without the backend's word is not remembered: the next request asks again.
@@ -173,11 +223,13 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
 
   async function recheck(session: Session): Promise<Decision> {
     const startedAtMs = now()
+    const wasUndecided = session.source === 'open-door'
     const answer = await ask(session)
     const verdict = judge(answer, 'allow', options.whenBackendDown, false)
     learn(session, answer)
-    report(session, verdict, answer, startedAtMs, true)
+    report(session, verdict, answer, startedAtMs, { isRecheck: true, wasUndecided })
     const { channelId } = partsOf(session.key)
+    if (verdict.source === 'backend') undecided.delete(session)
     if (verdict.allow) return admit(session, channelId)
     store.close(session)
     rememberDenial(session.key, verdict.refusal)
@@ -187,6 +239,21 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   /** Whether somebody at another address was admitted while this question was asked, or just before. */
   function isServingOthers(clientIp: string, startedAtMs: number): boolean {
     return lastAdmitted.some((one) => one.clientIp !== clientIp && one.atMs >= startedAtMs - SERVING_MS)
+  }
+
+  function checkUndecided(most: number): void {
+    let room = most - questions.size
+    for (const session of undecided) {
+      if (room <= 0) return
+      if (now() < session.recheckAtMs || questions.has(session.key)) continue
+      if (!store.has(session)) {
+        undecided.delete(session)
+        continue
+      }
+      if (!breaker.mayAsk()) return
+      askOnce(session.key, () => recheck(session)).catch(options.onError)
+      room--
+    }
   }
 
   /** nginx may repeat an admission until the re-check at most, and without a backend's word not for long. */
@@ -207,8 +274,17 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     return refuse(refusal, channelId, { freshMs, isStaleAllowed: true })
   }
 
-  function ask({ id, key, path, query }: Session): Promise<Answer> {
-    return backend.ask({ sessionId: id, path, query, ...partsOf(key) })
+  async function ask({ id, key, path, query }: Session): Promise<Answer> {
+    const startedAtMs = now()
+    const parts = partsOf(key)
+    const answer = await backend.ask({ sessionId: id, path, query, ...parts })
+    breaker.learn({
+      hasFailed: answer.outcome === 'unavailable',
+      mayBeCaused: answer.outcome === 'unavailable' && mayBeCaused(answer),
+      clientIp: parts.clientIp,
+      elapsedMs: now() - startedAtMs,
+    })
+    return answer
   }
 
   /** Takes over what an answer says about a session. One without a decision leaves its name and source alone. */
@@ -219,7 +295,8 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       session.source = 'backend'
       session.recheckAtMs = now() + recheckAfterMs(answer.authDurationMs, recheckMs)
     } else {
-      session.recheckAtMs = now() + RECHECK_RETRY_MS
+      const pauseMs = session.source === 'backend' ? RECHECK_RETRY_MS : UNDECIDED_RETRY_MS
+      session.recheckAtMs = now() + Math.round(pauseMs * (1 + options.random() / 2))
     }
   }
 
@@ -242,15 +319,16 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     verdict: Verdict,
     answer: Answer,
     startedAtMs: number,
-    isRecheck: boolean,
+    circumstances: Pick<DecisionEvent, 'isRecheck' | 'wasUndecided'>,
   ): void {
     const { channelId, clientIp } = partsOf(session.key)
     const elapsedMs = now() - startedAtMs
-    options.onDecision({ session, channelId, clientIp, verdict, answer, isRecheck, elapsedMs })
+    options.onDecision({ session, channelId, clientIp, verdict, answer, elapsedMs, ...circumstances })
   }
 
   return {
     authorize,
+    checkUndecided,
     get questionsInFlight() {
       return questions.size
     },

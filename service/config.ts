@@ -18,6 +18,7 @@ export interface Config {
   readonly backendType: BackendType
   readonly backendUrl: URL
   readonly backendTimeoutMs: number
+  readonly backendSlowMs: number
   readonly backendConnections: number
   readonly whenBackendDown: WhenBackendDown
   readonly channelPattern: RegExp
@@ -98,6 +99,7 @@ export function parseConfig(env: Environment): Config {
       return wrong('BACKEND_URL', withoutSecrets(value), 'must be an http:// or https:// address without a #')
     }),
     backendTimeoutMs: duration('BACKEND_TIMEOUT', '3s', 100, MAX_BACKEND_TIMEOUT_MS),
+    backendSlowMs: duration('BACKEND_SLOW', '1s', 0, MAX_BACKEND_TIMEOUT_MS),
     backendConnections: integer('BACKEND_CONNECTIONS', '64', 1, 10_000),
     whenBackendDown: oneOf('WHEN_BACKEND_DOWN', 'allow', ['allow', 'deny']),
     channelPattern: read('CHANNEL_PATTERN', '^/play/([^/]+)/', (value) => {

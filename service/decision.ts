@@ -1,5 +1,6 @@
-/** Why a backend gave no decision. */
-export type Failure = 'refused' | 'reset' | 'dns' | 'tls' | 'timeout' | 'malformed' | 'status' | 'error'
+/** Why a backend gave no decision; `breaker`: it was not asked, being down. */
+export type Failure =
+  'breaker' | 'refused' | 'reset' | 'dns' | 'tls' | 'timeout' | 'malformed' | 'status' | 'error'
 
 /** What a backend answered. `status` is the HTTP status that it sent, where one came. */
 export type Answer =
@@ -61,7 +62,7 @@ export type Verdict =
  * Whether a question by itself can bring such a failure about: a script that ends with a 500, a connection or an answer
  * that breaks off. Too slow, too busy (429, 503) and a gateway's 502 and 504 are how an overloaded backend looks.
  */
-function mayBeCaused({ failure, status = 0 }: Answer & { outcome: 'unavailable' }): boolean {
+export function mayBeCaused({ failure, status = 0 }: Answer & { outcome: 'unavailable' }): boolean {
   if (failure === 'status') return status >= 500 && ![502, 503, 504].includes(status)
   return failure === 'reset' || failure === 'malformed'
 }

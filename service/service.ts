@@ -1,15 +1,17 @@
 import type { Logger } from 'pino'
 import { createApp } from './app.js'
-import { createAuthorizer } from './authorizer.js'
+import { createAuthorizer, type DecisionEvent } from './authorizer.js'
 import { createBackend } from './backends/index.js'
+import { Breaker } from './breaker.js'
 import { now } from './clock.js'
 import { withoutSecrets, type Config } from './config.js'
 import { createDecisionLog } from './decision-log.js'
+import { OutageAccount } from './outage-account.js'
 import { startServer } from './server.js'
 import { SessionStore } from './session-store.js'
 
 // Idle sessions are forgotten a few at a time, so that no request waits for it.
-const SWEEP_MS = 100
+const TICK_MS = 100
 const SWEEP_SESSIONS = 2_000
 
 /** The service, started. */
@@ -39,8 +41,29 @@ export async function startService(config: Config, log: Logger): Promise<Running
   })
   // Only the stack's own lines: a message may quote what a viewer sent.
   const onError = (error: Error) => log.error({ error: error.name, stack: stackOnly(error) }, 'a bug')
-  const onDecision = createDecisionLog(log)
-  const authorizer = createAuthorizer({ ...config, backend, store, now, onDecision, onError })
+  const account = new OutageAccount({ log, now })
+  const breaker = new Breaker({
+    slowMs: config.backendSlowMs,
+    now,
+    onOpen: () => account.begin(),
+    onClose: () => account.end(),
+  })
+  const logDecision = createDecisionLog(log)
+  const onDecision = (event: DecisionEvent) => {
+    logDecision(event)
+    account.note(event)
+  }
+  const { random } = Math
+  const authorizer = createAuthorizer({
+    ...config,
+    backend,
+    breaker,
+    store,
+    now,
+    random,
+    onDecision,
+    onError,
+  })
   let isEnding = false
   let isForeignReported = false
   const app = createApp({
@@ -56,7 +79,12 @@ export async function startService(config: Config, log: Logger): Promise<Running
     onError,
   })
   const server = await startServer(app, config)
-  const sweep = setInterval(() => store.sweep(SWEEP_SESSIONS), SWEEP_MS)
+  const tick = setInterval(() => {
+    store.sweep(SWEEP_SESSIONS)
+    account.tick()
+    // Half of what the backend is asked at once is left to new viewers.
+    authorizer.checkUndecided(Math.ceil(config.backendConnections / 2))
+  }, TICK_MS)
   log.info(
     {
       host: config.host,
@@ -71,10 +99,11 @@ export async function startService(config: Config, log: Logger): Promise<Running
     port: server.port,
     async stop() {
       isEnding = true
-      clearInterval(sweep)
+      clearInterval(tick)
       log.info({ sessions: store.sessionCount, questions: authorizer.questionsInFlight }, 'ending')
       await server.close(config.backendTimeoutMs + 1_000)
       await backend.close()
+      account.settle()
     },
   }
 }

@@ -85,6 +85,11 @@ export class SessionStore {
     if (entry?.session === session) this.#remove(entry)
   }
 
+  /** Whether this very session is open. */
+  has(session: Session): boolean {
+    return this.#entries.get(session.key)?.session === session
+  }
+
   denial(key: string): Denial | undefined {
     return this.#denials.get(key)
   }

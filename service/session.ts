@@ -36,8 +36,12 @@ export interface SessionParts {
 export const MIN_RECHECK_MS = 10_000
 export const MAX_RECHECK_MS = 24 * 3_600_000
 
-/** Time until a re-check that found the backend unavailable is tried again. */
+/**
+ * Shortest time until a re-check that found the backend unavailable is tried again, and the same for a viewer about
+ * whom no backend has decided yet; half as much again at most.
+ */
 export const RECHECK_RETRY_MS = 10_000
+export const UNDECIDED_RETRY_MS = 1_000
 
 /**
  * Identifies a session. Lengths stand before the parts, so that two different tuples never give one key, whatever

@@ -3,6 +3,7 @@ import { createApp } from '../../service/app.js'
 import { createAuthorizer } from '../../service/authorizer.js'
 import { now } from '../../service/clock.js'
 import type { Backend } from '../../service/backends/backend.js'
+import { Breaker } from '../../service/breaker.js'
 import { startServer } from '../../service/server.js'
 import { SessionStore } from '../../service/session-store.js'
 
@@ -24,7 +25,9 @@ const idleMs = 3_600_000
 const store = new SessionStore({ idleMs, maxSessions: 2_000_000, maxDenials: 100_000, now })
 const authorizer = createAuthorizer({
   backend,
+  breaker: new Breaker({ slowMs: 1_000, now, onOpen: () => {}, onClose: () => {} }),
   store,
+  random: Math.random,
   whenBackendDown: 'deny',
   channelPattern: /^\/play\/([^/]+)\//u,
   credentialParams: undefined,

@@ -7,6 +7,7 @@ import {
   type DecisionEvent,
 } from '../../service/authorizer.js'
 import type { Backend, Question } from '../../service/backends/backend.js'
+import { Breaker } from '../../service/breaker.js'
 import type { Answer, Decision } from '../../service/decision.js'
 import { SessionStore } from '../../service/session-store.js'
 
@@ -49,7 +50,9 @@ function authorizer(options: Partial<AuthorizerOptions> = {}): Authorizer {
   store = new SessionStore({ idleMs: 600_000, maxSessions: 1_000, maxDenials: 1_000, now: () => nowMs })
   return createAuthorizer({
     backend,
+    breaker: new Breaker({ slowMs: 1_000, now: () => nowMs, onOpen: () => {}, onClose: () => {} }),
     store,
+    random: () => 0,
     whenBackendDown: 'allow',
     channelPattern: /^\/play\/([^/]+)\//u,
     credentialParams: undefined,
@@ -384,5 +387,80 @@ describe('while the backend is down', () => {
     expect(await decide(auth, 'token=4', answer)).toMatchObject({ allowed: isAdmitted })
     nowMs += 2
     expect(await decide(auth, 'token=5', answer)).toMatchObject({ allowed: true })
+  })
+})
+
+describe('while the breaker is open', () => {
+  /** Five viewers whose questions fail. */
+  async function breakIt(auth: Authorizer): Promise<void> {
+    for (let viewer = 0; viewer < 5; viewer++) await decide(auth, `token=first${viewer}`, DOWN)
+    backend.asked.length = 0
+  }
+
+  it('nobody waits: new viewers get what the operator chose, known ones what they have', async () => {
+    for (const whenBackendDown of ['allow', 'deny'] as const) {
+      const auth = authorizer({ whenBackendDown })
+      await decide(auth, 'token=known', ALLOW)
+      await decide(auth, 'token=refused', DENY)
+      await breakIt(auth)
+      nowMs += 6_000
+      const isAdmitted = whenBackendDown === 'allow'
+      // One at most goes to the backend, and nobody waits for it.
+      for (const token of ['a', 'b', 'c']) {
+        expect(auth.authorize(request(`token=${token}`))).toMatchObject({ allowed: isAdmitted })
+      }
+      expect(auth.authorize(request('token=known'))).toMatchObject(allowed)
+      expect(auth.authorize(request('token=refused'))).toMatchObject(refused)
+      expect(backend.asked.length).toBeLessThanOrEqual(1)
+      backend = new FakeBackend()
+    }
+  })
+
+  it('who came in meanwhile is asked about first, and closed where the backend says so', async () => {
+    const auth = authorizer()
+    await breakIt(auth)
+    expect(auth.authorize(request('token=thief'))).toMatchObject(allowed)
+    expect(auth.authorize(request('token=payer'))).toMatchObject(allowed)
+    nowMs += 1_000
+    void auth.authorize(request('token=payer'))
+    await backend.answer(ALLOW)
+    expect(events.at(-1)).toMatchObject({ wasUndecided: true, verdict: { allow: true, source: 'backend' } })
+    void auth.authorize(request('token=thief'))
+    await backend.answer(DENY)
+    expect(auth.authorize(request('token=thief'))).toMatchObject(refused)
+    expect(auth.authorize(request('token=payer'))).toMatchObject(allowed)
+  })
+
+  it('who came in is asked about without a request of his, one at a time until the backend answers', async () => {
+    const auth = authorizer()
+    await breakIt(auth)
+    for (const token of ['a', 'b', 'c']) void auth.authorize(request(`token=${token}`))
+    auth.checkUndecided(8)
+    expect(backend.asked).toHaveLength(0)
+    nowMs += 2_000
+    auth.checkUndecided(8)
+    auth.checkUndecided(8)
+    expect(backend.asked).toHaveLength(1)
+    await backend.answer(ALLOW)
+    auth.checkUndecided(3)
+    expect(backend.asked).toHaveLength(4)
+    auth.checkUndecided(100)
+    // Five who came in before the breaker opened, and three after it.
+    expect(backend.asked).toHaveLength(8)
+    await backend.answer(DENY)
+    auth.checkUndecided(100)
+    expect(backend.asked).toHaveLength(8)
+    expect(auth.authorize(request('token=c'))).toMatchObject(refused)
+  })
+
+  it('with the door closed the question of one who is refused finds the recovery', async () => {
+    const auth = authorizer({ whenBackendDown: 'deny' })
+    await breakIt(auth)
+    nowMs += 1_000
+    expect(auth.authorize(request('token=1'))).toMatchObject(refused)
+    expect(backend.asked).toHaveLength(1)
+    await backend.answer(ALLOW)
+    expect(auth.authorize(request('token=1'))).toMatchObject(allowed)
+    expect(await decide(auth, 'token=2', ALLOW)).toMatchObject(allowed)
   })
 })

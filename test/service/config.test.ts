@@ -20,6 +20,7 @@ describe('settings', () => {
       backendType: 'http',
       backendUrl: new URL(URL_ALONE.BACKEND_URL),
       backendTimeoutMs: 3_000,
+      backendSlowMs: 1_000,
       backendConnections: 64,
       whenBackendDown: 'allow',
       channelPattern: /^\/play\/([^/]+)\//u,

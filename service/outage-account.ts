@@ -1,0 +1,85 @@
+import type { Logger } from 'pino'
+import type { DecisionEvent } from './authorizer.js'
+
+/** How long after an outage those who came in meanwhile have for their check, before the account is closed. */
+const SETTLE_MS = 60_000
+
+export interface OutageAccountOptions {
+  readonly log: Logger
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number
+}
+
+/**
+ * The account of one outage after the other: a line when it begins, one when it ends, and one when it is known what
+ * became of those who came in through the open door.
+ */
+export class OutageAccount {
+  #current: Outage | undefined
+  readonly #options: OutageAccountOptions
+
+  constructor(options: OutageAccountOptions) {
+    this.#options = options
+  }
+
+  begin(): void {
+    this.settle()
+    this.#current = {
+      beganAtMs: this.#options.now(),
+      endedAtMs: undefined,
+      admitted: 0,
+      confirmed: 0,
+      closed: 0,
+    }
+    this.#options.log.error(
+      'outage began: the backend fails or is too slow, new viewers get WHEN_BACKEND_DOWN',
+    )
+  }
+
+  end(): void {
+    const outage = this.#current
+    if (outage === undefined) return
+    outage.endedAtMs = this.#options.now()
+    const seconds = Math.round((outage.endedAtMs - outage.beganAtMs) / 1_000)
+    this.#options.log.warn({ seconds, admitted: outage.admitted }, 'outage ended: the backend answers again')
+  }
+
+  /** Counts who was admitted without a decision, and what the backend decided about them afterwards. */
+  note({ verdict, wasUndecided }: Pick<DecisionEvent, 'verdict' | 'wasUndecided'>): void {
+    const outage = this.#current
+    if (outage === undefined) return
+    if (verdict.source === 'open-door') outage.admitted++
+    if (!wasUndecided || verdict.source !== 'backend') return
+    if (verdict.allow) outage.confirmed++
+    else outage.closed++
+    const isDone = outage.confirmed + outage.closed >= outage.admitted
+    if (isDone && outage.endedAtMs !== undefined) this.settle()
+  }
+
+  /** Closes the account of an outage that is long enough over. Called now and then. */
+  tick(): void {
+    const endedAtMs = this.#current?.endedAtMs
+    if (endedAtMs !== undefined && this.#options.now() - endedAtMs > SETTLE_MS) this.settle()
+  }
+
+  /** Closes the account as it stands. */
+  settle(): void {
+    const outage = this.#current
+    if (outage === undefined) return
+    this.#current = undefined
+    const { admitted, confirmed, closed } = outage
+    const unchecked = Math.max(0, admitted - confirmed - closed)
+    this.#options.log.warn(
+      { admitted, confirmed, closed, unchecked },
+      'outage settled: who came in meanwhile',
+    )
+  }
+}
+
+interface Outage {
+  readonly beganAtMs: number
+  endedAtMs: number | undefined
+  admitted: number
+  confirmed: number
+  closed: number
+}
