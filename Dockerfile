@@ -30,6 +30,8 @@ CMD ["node", "dist/test/demo/container.js"]
 # The service, last: what `docker build .` makes.
 FROM node:24-slim AS service
 WORKDIR /app
+# Sessions for the next start; a new volume takes its owner from this folder.
+RUN install -d -o node -g node -m 700 /var/lib/nginx-hls-auth
 COPY package.json ./
 COPY --from=packages /app/node_modules node_modules
 COPY --from=build /app/dist/service dist/service

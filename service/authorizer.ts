@@ -185,6 +185,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       source: 'open-door',
       lastSeenAtMs: now(),
       recheckAtMs: 0,
+      archivedAtMs: now(),
     }
   }
 
@@ -230,7 +231,10 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     report(session, verdict, answer, startedAtMs, { isRecheck: true, wasUndecided })
     const { channelId } = partsOf(session.key)
     if (verdict.source === 'backend') undecided.delete(session)
-    if (verdict.allow) return admit(session, channelId)
+    if (verdict.allow) {
+      store.changed(session)
+      return admit(session, channelId)
+    }
     store.close(session)
     rememberDenial(session.key, verdict.refusal)
     return refuse(verdict.refusal, channelId, NOT_AT_THE_EDGE)

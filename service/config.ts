@@ -34,6 +34,8 @@ export interface Config {
   /** Most sessions, and most denials, remembered at once. */
   readonly maxSessions: number
   readonly maxDenials: number
+  /** Where sessions are kept for the next start; undefined: nowhere. */
+  readonly stateDir: string | undefined
   readonly host: string
   readonly port: number
   readonly logLevel: LogLevel
@@ -140,6 +142,10 @@ export function parseConfig(env: Environment): Config {
     edgeTtlMs: duration('EDGE_TTL', '10s', 0, 60_000),
     maxSessions: integer('MAX_SESSIONS', '1000000', 1, 10_000_000),
     maxDenials: integer('MAX_DENIALS', '100000', 2, 10_000_000),
+    stateDir: read('STATE_DIR', '/var/lib/nginx-hls-auth', (value) => {
+      if (value === 'none') return undefined
+      return value.startsWith('/') ? value : wrong('STATE_DIR', value, 'must be none or a folder, from / on')
+    }),
     host: read('HOST', '127.0.0.1', (value) =>
       /^[\w.:-]+$/.test(value)
         ? value

@@ -8,6 +8,7 @@ import { withoutSecrets, type Config } from './config.js'
 import { createDecisionLog } from './decision-log.js'
 import { OutageAccount } from './outage-account.js'
 import { startServer } from './server.js'
+import { NO_ARCHIVE, openArchive } from './session-archive.js'
 import { SessionStore } from './session-store.js'
 
 // Idle sessions are forgotten a few at a time, so that no request waits for it.
@@ -33,12 +34,10 @@ export async function startService(config: Config, log: Logger): Promise<Running
   })
   // A viewer whom nginx answers by itself is seen here once in EDGE_TTL, and once more while that is renewed.
   const idleMs = config.sessionIdleMs + 2 * config.edgeTtlMs
-  const store = new SessionStore({
-    idleMs,
-    maxSessions: config.maxSessions,
-    maxDenials: config.maxDenials,
-    now,
-  })
+  const { archive, sessions } = openStateDir(config.stateDir, idleMs, log)
+  const { maxSessions, maxDenials } = config
+  const store = new SessionStore({ idleMs, maxSessions, maxDenials, now, archive })
+  for (const session of sessions) store.restore(session)
   // Only the stack's own lines: a message may quote what a viewer sent.
   const onError = (error: Error) => log.error({ error: error.name, stack: stackOnly(error) }, 'a bug')
   const account = new OutageAccount({ log, now })
@@ -92,6 +91,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
       type: config.backendType,
       url: withoutSecrets(config.backendUrl.href),
       whenBackendDown: config.whenBackendDown,
+      sessions: store.sessionCount,
     },
     'listening',
   )
@@ -103,8 +103,26 @@ export async function startService(config: Config, log: Logger): Promise<Running
       log.info({ sessions: store.sessionCount, questions: authorizer.questionsInFlight }, 'ending')
       await server.close(config.backendTimeoutMs + 1_000)
       await backend.close()
+      await archive.close()
       account.settle()
     },
+  }
+}
+
+/** Sessions of the last time. A folder that cannot be used costs nothing but them. */
+function openStateDir(folder: string | undefined, idleMs: number, log: Logger) {
+  const nothing = { archive: NO_ARCHIVE, sessions: [] }
+  if (folder === undefined) return nothing
+  const onFailure = (error: Error) =>
+    log.error(
+      { folder, error: error.message },
+      'STATE_DIR cannot be used: sessions will not survive a restart',
+    )
+  try {
+    return openArchive({ folder, now, wallNow: Date.now, idleMs, onFailure })
+  } catch (error) {
+    onFailure(error as Error)
+    return nothing
   }
 }
 

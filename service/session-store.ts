@@ -1,5 +1,6 @@
 import { DenialMemory, type Denial } from './denial-memory.js'
 import type { Session } from './session.js'
+import type { SessionArchive } from './session-archive.js'
 import { ShardedMap } from './sharded-map.js'
 
 export interface SessionStoreOptions {
@@ -11,6 +12,8 @@ export interface SessionStoreOptions {
   readonly maxDenials: number
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number
+  /** What outlives the service. */
+  readonly archive: SessionArchive
 }
 
 /** A session with its neighbours: by last request among all, and by opening among its viewer's. */
@@ -61,6 +64,17 @@ export class SessionStore {
 
   /** Remembers an admitted session, and no longer a denial of the same key. */
   open(session: Session): void {
+    this.restore(session)
+    this.#options.archive.put(session)
+  }
+
+  /** Notes what a backend has changed about a session. */
+  changed(session: Session): void {
+    if (this.has(session)) this.#options.archive.put(session)
+  }
+
+  /** Takes a session over from the archive; the one seen longest ago comes first. */
+  restore(session: Session): void {
     const replaced = this.#entries.get(session.key)
     if (replaced) this.#remove(replaced)
     const openedBefore = this.#newestOfViewer.get(session.viewerKey)
@@ -116,7 +130,13 @@ export class SessionStore {
       this.#remove(entry)
       return undefined
     }
-    entry.session.lastSeenAtMs = this.#options.now()
+    const nowMs = this.#options.now()
+    entry.session.lastSeenAtMs = nowMs
+    // Not each time: after a restart a session may seem a quarter of its idle time older than it is.
+    if (nowMs - entry.session.archivedAtMs > this.#options.idleMs / 4) {
+      entry.session.archivedAtMs = nowMs
+      this.#options.archive.put(entry.session)
+    }
     if (entry !== this.#seenLast) {
       this.#unlinkSeen(entry)
       this.#appendSeen(entry)
@@ -127,6 +147,7 @@ export class SessionStore {
   #remove(entry: Entry): void {
     const { session, openedBefore, openedAfter } = entry
     this.#entries.delete(session.key)
+    this.#options.archive.remove(session)
     this.#unlinkSeen(entry)
     if (openedBefore) openedBefore.openedAfter = openedAfter
     if (openedAfter) openedAfter.openedBefore = openedBefore

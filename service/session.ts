@@ -20,6 +20,8 @@ export interface Session {
   lastSeenAtMs: number
   /** Infinity for never. */
   recheckAtMs: number
+  /** When its time of last request was last written down. */
+  archivedAtMs: number
 }
 
 /** Everything that a decision depends on. */

@@ -5,6 +5,7 @@ import { now } from '../../service/clock.js'
 import type { Backend } from '../../service/backends/backend.js'
 import { Breaker } from '../../service/breaker.js'
 import { startServer } from '../../service/server.js'
+import { NO_ARCHIVE } from '../../service/session-archive.js'
 import { SessionStore } from '../../service/session-store.js'
 
 /*
@@ -22,7 +23,13 @@ const backend: Backend = {
   close: async () => {},
 }
 const idleMs = 3_600_000
-const store = new SessionStore({ idleMs, maxSessions: 2_000_000, maxDenials: 100_000, now })
+const store = new SessionStore({
+  idleMs,
+  maxSessions: 2_000_000,
+  maxDenials: 100_000,
+  now,
+  archive: NO_ARCHIVE,
+})
 const authorizer = createAuthorizer({
   backend,
   breaker: new Breaker({ slowMs: 1_000, now, onOpen: () => {}, onClose: () => {} }),

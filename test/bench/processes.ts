@@ -37,4 +37,5 @@ export async function start(file: string, args: string[] = [], env: Environment 
 export const startServer = (kind: string) => start('test/bench/servers.js', [kind])
 
 /** The service as operators start it, without its log, which would be measured too. */
-export const startService = (env: Environment) => start('service/main.js', [], { PORT: '0', ...env })
+export const startService = (env: Environment) =>
+  start('service/main.js', [], { PORT: '0', STATE_DIR: 'none', ...env })

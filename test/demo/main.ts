@@ -69,7 +69,13 @@ async function start(): Promise<void> {
 /** Starts the service as an operator does. It logs its decisions to this terminal. */
 async function startServiceProcess(type: BackendType, url: string, port: number): Promise<void> {
   const child = spawn(process.execPath, [join(ROOT, 'dist/service/main.js')], {
-    env: { PATH: process.env.PATH, BACKEND_TYPE: type, BACKEND_URL: url, PORT: String(port) },
+    env: {
+      PATH: process.env.PATH,
+      BACKEND_TYPE: type,
+      BACKEND_URL: url,
+      PORT: String(port),
+      STATE_DIR: 'none',
+    },
     stdio: ['ignore', 'pipe', 'inherit'],
     // In a group of its own: Ctrl-C reaches this process alone, which ends the others in their order.
     detached: true,

@@ -9,6 +9,7 @@ import {
 import type { Backend, Question } from '../../service/backends/backend.js'
 import { Breaker } from '../../service/breaker.js'
 import type { Answer, Decision } from '../../service/decision.js'
+import { NO_ARCHIVE } from '../../service/session-archive.js'
 import { SessionStore } from '../../service/session-store.js'
 
 const ALLOW: Answer = { outcome: 'allow', status: 200, name: 'ivan', authDurationMs: undefined }
@@ -47,7 +48,13 @@ beforeEach(() => {
 })
 
 function authorizer(options: Partial<AuthorizerOptions> = {}): Authorizer {
-  store = new SessionStore({ idleMs: 600_000, maxSessions: 1_000, maxDenials: 1_000, now: () => nowMs })
+  store = new SessionStore({
+    idleMs: 600_000,
+    maxSessions: 1_000,
+    maxDenials: 1_000,
+    now: () => nowMs,
+    archive: NO_ARCHIVE,
+  })
   return createAuthorizer({
     backend,
     breaker: new Breaker({ slowMs: 1_000, now: () => nowMs, onOpen: () => {}, onClose: () => {} }),

@@ -32,6 +32,7 @@ describe('settings', () => {
       edgeTtlMs: 10_000,
       maxSessions: 1_000_000,
       maxDenials: 100_000,
+      stateDir: '/var/lib/nginx-hls-auth',
       host: '127.0.0.1',
       port: 3000,
       logLevel: 'info',

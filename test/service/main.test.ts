@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { connect, createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Environment } from '../../service/config.js'
@@ -15,7 +17,9 @@ afterEach(async () => {
 
 /** The compiled service as an operator starts it. */
 function start(env: Environment) {
-  const child = spawn(process.execPath, [join(ROOT, 'dist/service/main.js')], { env: { ...env } })
+  const child = spawn(process.execPath, [join(ROOT, 'dist/service/main.js')], {
+    env: { STATE_DIR: 'none', ...env },
+  })
   endings.push(() => child.kill('SIGKILL'))
   const output = { stdout: '', stderr: '' }
   child.stdout.on('data', (text: Buffer) => (output.stdout += text.toString()))
@@ -39,6 +43,47 @@ async function startWithMiddleware() {
 const HEADERS = { 'X-Original-URI': '/play/a001/index.m3u8?token=top-secret', 'X-Real-IP': '192.0.2.1' }
 
 describe('the service', () => {
+  it('killed and started again, knows its viewers', async () => {
+    const STATE_DIR = await mkdtemp(join(tmpdir(), 'nginx-hls-auth-state-'))
+    endings.push(() => rm(STATE_DIR, { recursive: true }))
+    const middleware = createDemoMiddleware('http')
+    const BACKEND_URL = `http://127.0.0.1:${await middleware.listen()}/portal`
+    const env = { BACKEND_URL, PORT: '0', STATE_DIR, WHEN_BACKEND_DOWN: 'deny' }
+    const first = start(env)
+    const ask = async (port: number, token: string) => {
+      const headers = { 'X-Original-URI': `/play/a001/index.m3u8?token=${token}`, 'X-Real-IP': '192.0.2.1' }
+      const reply = await fetch(`http://127.0.0.1:${port}/auth`, { headers })
+      return [reply.status, reply.headers.get('X-Session-ID')]
+    }
+    const port = await first.listening
+    const known = await ask(port, 'demo')
+    expect(known[0]).toBe(200)
+    expect((await ask(port, 'wrong'))[0]).toBe(403)
+    // What is committed within milliseconds: the next session shows that the first is.
+    await expect
+      .poll(async () => (await stat(join(STATE_DIR, 'sessions/data.mdb'))).size)
+      .toBeGreaterThan(8_192)
+    first.child.kill('SIGKILL')
+    await first.exited
+    await middleware.close()
+
+    const second = await start(env).listening
+    expect(await ask(second, 'demo')).toEqual(known)
+    expect((await ask(second, 'wrong'))[0]).toBe(403)
+    expect((await ask(second, 'new'))[0]).toBe(403)
+  })
+
+  it('with a damaged STATE_DIR says so in one line and runs without', async () => {
+    const STATE_DIR = await mkdtemp(join(tmpdir(), 'nginx-hls-auth-state-'))
+    endings.push(() => rm(STATE_DIR, { recursive: true }))
+    await mkdir(join(STATE_DIR, 'sessions'))
+    await writeFile(join(STATE_DIR, 'sessions/data.mdb'), 'no database')
+    const { output } = start({ BACKEND_URL: 'http://127.0.0.1:1/', PORT: '0', STATE_DIR })
+    await expect.poll(() => output.stdout).toContain('"listening"')
+    expect(output.stdout.split('\n')).toHaveLength(3)
+    expect(output.stdout).toContain('STATE_DIR cannot be used: sessions will not survive a restart')
+  })
+
   it('with wrong settings says all that is wrong, and ends with 1', async () => {
     const { exited, output } = start({ BACKEND_TYPE: 'stalker', PORT: 'http' })
     expect(await exited).toBe(1)

@@ -46,7 +46,7 @@ describe('a wrong BACKEND_URL', () => {
   ])('is reported without its password or key: %j', (BACKEND_URL) => {
     let message = ''
     try {
-      parseConfig({ BACKEND_URL })
+      parseConfig({ BACKEND_URL, STATE_DIR: 'none' })
     } catch (error) {
       message = (error as ConfigError).message
     }

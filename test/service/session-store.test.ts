@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Session } from '../../service/session.js'
+import { NO_ARCHIVE } from '../../service/session-archive.js'
 import { SessionStore } from '../../service/session-store.js'
 
 let nowMs: number
@@ -8,11 +9,17 @@ let store: SessionStore
 
 beforeEach(() => {
   nowMs = 0
-  store = new SessionStore({ idleMs: 1_000, maxSessions: 50, maxDenials: 100, now: () => nowMs })
+  store = new SessionStore({
+    idleMs: 1_000,
+    maxSessions: 50,
+    maxDenials: 100,
+    now: () => nowMs,
+    archive: NO_ARCHIVE,
+  })
 })
 
 function open(key: string, viewerKey = 'viewer'): Session {
-  const times = { openedAtMs: nowMs, lastSeenAtMs: nowMs, recheckAtMs: Infinity }
+  const times = { openedAtMs: nowMs, lastSeenAtMs: nowMs, recheckAtMs: Infinity, archivedAtMs: nowMs }
   const session: Session = {
     key,
     viewerKey,
@@ -89,7 +96,13 @@ describe('a full store', () => {
     )
     fc.assert(
       fc.property(order, (steps) => {
-        store = new SessionStore({ idleMs: 1_000, maxSessions: 5, maxDenials: 100, now: () => nowMs })
+        store = new SessionStore({
+          idleMs: 1_000,
+          maxSessions: 5,
+          maxDenials: 100,
+          now: () => nowMs,
+          archive: NO_ARCHIVE,
+        })
         // What it should be: keys by last use, and by viewer in the order of opening.
         let model: Session[] = []
         let opened: Session[] = []
