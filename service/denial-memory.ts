@@ -15,6 +15,8 @@ export interface DenialMemoryOptions {
   readonly maxDenials: number
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number
+  /** The older half has been dropped. */
+  readonly onRenew: () => void
 }
 
 /**
@@ -49,12 +51,13 @@ export class DenialMemory {
 
   /** Drops the old generation when it is time to. */
   renew(): void {
-    const { now, keepMs, maxDenials } = this.#options
+    const { now, keepMs, maxDenials, onRenew } = this.#options
     const isFull = this.#young.getStats().keys >= maxDenials / 2
     if (!isFull && now() - this.#youngSinceMs <= keepMs) return
     this.#old = this.#young
     this.#young = emptyCache()
     this.#youngSinceMs = now()
+    onRenew()
   }
 }
 

@@ -11,7 +11,8 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { open, type RootDatabase } from 'lmdb'
+import { open, type Database, type RootDatabase } from 'lmdb'
+import type { Refusal } from './decision.js'
 import { MAX_RECHECK_MS, partsOf, viewerKeyOf, type Session } from './session.js'
 
 /** Where sessions outlive the service. Nothing here throws, and nothing waits for the disk. */
@@ -19,6 +20,12 @@ export interface SessionArchive {
   /** Takes a session in, or what has changed about it. */
   put(session: Session): void
   remove(session: Session): void
+  /** Keeps a refusal, and gives it back until two renewals later. */
+  refuse(key: string, refusal: Refusal): void
+  pardon(key: string): void
+  refusal(key: string): Refusal | undefined
+  /** Lets go of the older half of all refusals. */
+  renewRefusals(): void
   /** Everything that was put, written. */
   close(): Promise<void>
 }
@@ -56,7 +63,15 @@ const CLOCK_SLACK_MS = 2 * 3_600_000
 const MAX_BROKEN_STARTS = 2
 
 /** An archive that keeps nothing. */
-export const NO_ARCHIVE: SessionArchive = { put() {}, remove() {}, close: async () => {} }
+export const NO_ARCHIVE: SessionArchive = {
+  put() {},
+  remove() {},
+  refuse() {},
+  pardon() {},
+  refusal: () => undefined,
+  renewRefusals() {},
+  close: async () => {},
+}
 
 /**
  * Opens the archive (LMDB: what was put survives `kill -9` of the process as soon as it is committed, some milliseconds
@@ -75,12 +90,12 @@ export function openArchive(options: OpenArchiveOptions): { archive: SessionArch
   writeFileSync(marker, String(brokenStarts >= MAX_BROKEN_STARTS ? 1 : brokenStarts + 1))
 
   if (!isWhole(join(path, 'data.mdb'))) throw new Error('the file is damaged; remove it')
-  const database: RootDatabase<Kept, Buffer> = open({
-    path,
-    keyEncoding: 'binary',
-    encoding: 'msgpack',
-    pageSize: PAGE_BYTES,
-  })
+  const root: RootDatabase = open({ path, pageSize: PAGE_BYTES, maxDbs: 3 })
+  const database: Database<Kept, Buffer> = root.openDB({ name: 'sessions', ...FORMAT })
+  // Two generations, as in memory: letting go of one takes no time.
+  let [young, old] = ['refusals-0', 'refusals-1'].map((name) =>
+    root.openDB<[refusal: Refusal, at: number], Buffer>({ name, ...FORMAT }),
+  ) as [Refusals, Refusals]
   const kept: Kept[] = []
   for (const { key: hash, value } of database.getRange()) {
     const isUsable = typeof value?.key === 'string' && typeof value.id === 'string'
@@ -109,13 +124,28 @@ export function openArchive(options: OpenArchiveOptions): { archive: SessionArch
   const archive: SessionArchive = {
     put: (session) => attempt(() => database.put(hashOf(session.key), keep(session, wallNow() - now()))),
     remove: (session) => attempt(() => database.remove(hashOf(session.key))),
+    refuse: (key, refusal) => attempt(() => young.put(hashOf(key), [refusal, wallNow()])),
+    pardon(key) {
+      const hash = hashOf(key)
+      for (const refusals of [young, old]) if (refusals.doesExist(hash)) attempt(() => refusals.remove(hash))
+    },
+    refusal(key) {
+      if (hasFailed) return undefined
+      const hash = hashOf(key)
+      const [refusal, at] = young.get(hash) ?? old.get(hash) ?? []
+      return at !== undefined && wallNow() - at <= 2 * idleMs + CLOCK_SLACK_MS ? refusal : undefined
+    },
+    renewRefusals() {
+      ;[young, old] = [old, young]
+      attempt(() => young.clearAsync().then(() => true))
+    },
     async close() {
       try {
-        await database.flushed
+        await root.flushed
       } catch (error) {
         fail(error)
       }
-      await database.close()
+      await root.close()
     },
   }
   return { archive, sessions }
@@ -154,6 +184,10 @@ function revive(kept: Kept, toMonotonic: number, nowMs: number): Session {
     archivedAtMs: nowMs,
   }
 }
+
+const FORMAT = { keyEncoding: 'binary', encoding: 'msgpack' } as const
+
+type Refusals = Database<[refusal: Refusal, at: number], Buffer>
 
 /** LMDB's keys are short. */
 const hashOf = (key: string) => createHash('sha256').update(key, 'latin1').digest()

@@ -39,7 +39,11 @@ export class SessionStore {
 
   constructor(options: SessionStoreOptions) {
     this.#options = options
-    this.#denials = new DenialMemory({ ...options, keepMs: options.idleMs })
+    this.#denials = new DenialMemory({
+      ...options,
+      keepMs: options.idleMs,
+      onRenew: () => options.archive.renewRefusals(),
+    })
   }
 
   get sessionCount(): number {
@@ -66,6 +70,7 @@ export class SessionStore {
   open(session: Session): void {
     this.restore(session)
     this.#options.archive.put(session)
+    this.#options.archive.pardon(session.key)
   }
 
   /** Notes what a backend has changed about a session. */
@@ -104,12 +109,17 @@ export class SessionStore {
     return this.#entries.get(session.key)?.session === session
   }
 
+  /** One of the last start is no longer fresh: it only stands in for a backend that is unavailable. */
   denial(key: string): Denial | undefined {
-    return this.#denials.get(key)
+    const denial = this.#denials.get(key)
+    if (denial !== undefined) return denial
+    const refusal = this.#options.archive.refusal(key)
+    return refusal && { refusal, freshUntilMs: 0 }
   }
 
   deny(key: string, denial: Denial): void {
     this.#denials.set(key, denial)
+    this.#options.archive.refuse(key, denial.refusal)
   }
 
   /** Forgets what is idle, at most `most` of it. Called now and then it gives memory back; answers are right without it. */
