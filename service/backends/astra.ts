@@ -80,6 +80,6 @@ function answerOf(outcome: Outcome, dialect: Dialect): Answer {
 
 /** X-AuthDuration in whole seconds; anything else counts as none. */
 function authDuration(header: Header): number | undefined {
-  const seconds = header('x-authduration')
+  const seconds = header('x-authduration')?.trim()
   return seconds !== undefined && /^0*[1-9]\d{0,9}$/.test(seconds) ? Number(seconds) * 1_000 : undefined
 }

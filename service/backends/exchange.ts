@@ -102,6 +102,7 @@ const FAILURE_OF_CODE: Readonly<Record<string, Failure>> = {
   UND_ERR_CONNECT_TIMEOUT: 'timeout',
   UND_ERR_HEADERS_TIMEOUT: 'timeout',
   UND_ERR_HEADERS_OVERFLOW: 'malformed',
+  // What undici also calls each error of its parser behind a Content-Length.
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'malformed',
 }
 

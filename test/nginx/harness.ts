@@ -45,7 +45,8 @@ export async function renderNginxConf(options: NginxOptions): Promise<void> {
   const user = process.getuid?.() === 0 ? 'user root;\n' : ''
   const local: NginxOptions['changes'] = [
     ['nginx.conf', 'worker_processes auto;', `${user}worker_processes auto;`],
-    ['nginx.conf', 'error_log /var/log/nginx/error.log', `error_log ${prefix}/logs/error.log`],
+    ['nginx.conf', '/var/log/nginx/error.log warn', `${prefix}/logs/error.log warn`],
+    ['nginx.conf', '/var/log/nginx/error.log crit', `${prefix}/logs/error.log crit`],
     ['nginx.conf', 'pid /run/nginx.pid', `pid ${prefix}/nginx.pid`],
     ['nginx.conf', 'http {\n', `http {\n    ${temporary}\n`],
     ['nginx.conf', '/var/log/nginx/access.log', `${prefix}/logs/access.log`],

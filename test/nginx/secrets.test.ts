@@ -1,11 +1,20 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { once } from 'node:events'
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sendRaw, view } from './client.js'
+import { ROOT } from '../root.js'
 import { startStack, type Stack } from './stack.js'
 
 const TOKEN = 'secret-4c1d0de'
 const target = (path: string) => `${path}?token=${TOKEN}`
+
+/** Everything, to the last line. */
+async function loggedBy(stack: Stack): Promise<string> {
+  const access = await stack.nginx.accessLog()
+  return [JSON.stringify(stack.log), ...access, await stack.nginx.errorLog()].join('\n')
+}
 
 /** All that is ever written about a token, in good times and bad. */
 describe('no log holds a token', () => {
@@ -15,11 +24,7 @@ describe('no log holds a token', () => {
   })
   afterAll(() => stack.stop())
 
-  /** Everything, to the last line. */
-  async function logged(): Promise<string> {
-    const access = await stack.nginx.accessLog()
-    return [JSON.stringify(stack.log), ...access, await stack.nginx.errorLog()].join('\n')
-  }
+  const logged = () => loggedBy(stack)
 
   it('of viewers who are admitted or refused, by whatever answer of the backend', async () => {
     for (const answer of [200, 204, 302, 400, 401, 403, 404, 429, 500, 503]) {
@@ -81,5 +86,134 @@ describe('no log holds a token', () => {
     await view(stack.site, target('/play/b002/nothing.ts'))
     expect(await logged()).not.toContain('secret')
     expect((await stack.nginx.accessLog()).at(-1)).toMatch(/ 404 .* auth="MISS 502/)
+  })
+})
+
+/** Sends and hangs up at the answer: nginx would go on reading a body that has not come to its end. */
+async function sendAndLeave(site: string, bytes: string): Promise<void> {
+  const { hostname, port } = new URL(site)
+  const socket = connect(Number(port), hostname).on('error', () => {})
+  socket.write(bytes, 'latin1')
+  socket.once('data', () => socket.destroy())
+  await new Promise((resolve) => socket.once('close', resolve))
+}
+
+describe('no log holds a token of a request that no location serves', () => {
+  const head = `Host: x\r\nConnection: close\r\n`
+  it.each([
+    ['not there', '/var/empty/nothing'],
+    ['a folder', join(ROOT, 'nginx')],
+  ])('where the root is %s', async (_, root) => {
+    const stack = await startStack({
+      hasDemo: false,
+      changes: [['nginx.conf', 'root /var/empty;', `root ${root};`]],
+    })
+    for (const path of [
+      '/',
+      '/nothing',
+      '/nothing/x',
+      '/play',
+      '/play/../',
+      `/${'x'.repeat(300)}`,
+      '/_hls_auth',
+    ]) {
+      await sendAndLeave(stack.site, `GET ${target(path)} HTTP/1.1\r\n${head}\r\n`)
+      for (const body of [
+        'Content-Length: 99999999\r\n\r\n',
+        'Content-Length: 5\r\n\r\nhello',
+        'Transfer-Encoding: chunked\r\n\r\nzz\r\n',
+        'Transfer-Encoding: chunked\r\n\r\nffffffff\r\n',
+      ]) {
+        await sendAndLeave(stack.site, `POST ${target(path)} HTTP/1.1\r\n${head}${body}`)
+      }
+    }
+    // Behind a request to the protected location, on the same connection.
+    const first = `GET ${target('/play/a001/index.m3u8')} HTTP/1.1\r\nHost: x\r\n\r\n`
+    await sendRaw(stack.site, `${first}GET ${target('/')} HTTP/1.1\r\n${head}\r\n`)
+    expect(await stack.nginx.accessLog()).not.toEqual([])
+    expect(await loggedBy(stack)).not.toContain('secret')
+    await stack.stop()
+  })
+})
+
+describe('no log holds a token', () => {
+  it('while the backend is silent, slow or busy, in a question and in a re-check', async () => {
+    const stack = await startStack({
+      hasDemo: false,
+      env: { LOG_LEVEL: 'trace', BACKEND_TIMEOUT: '100ms', BACKEND_CONNECTIONS: '1' },
+    })
+    stack.middleware.answerWith(() => {})
+    await Promise.all(
+      ['a001', 'b002', 'live'].map((channel) => view(stack.site, target(`/play/${channel}/index.m3u8`))),
+    )
+    expect(stack.log.filter(({ backend }) => backend === 'timeout')).toHaveLength(3)
+    stack.middleware.answerWith((request) => {
+      const bytes = Buffer.from(`HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: ${request.url}\x01\r\n\r\n`)
+      request.socket.end(bytes)
+    })
+    await view(stack.site, target('/play/c003/index.m3u8'))
+    expect(stack.log.at(-1)).toMatchObject({ backend: 'malformed' })
+    expect(await loggedBy(stack)).not.toContain('secret')
+    await stack.stop()
+  })
+
+  it('while the cache of nginx is broken', async () => {
+    const stack = await startStack({ hasDemo: false })
+    stack.middleware.answerWith((_, response) => response.writeHead(200).end())
+    const again = async (channel: string) => {
+      // nginx may close the connection.
+      for (let time = 0; time < 4; time++)
+        await view(stack.site, target(`/play/${channel}/index.m3u8`)).catch(() => {})
+    }
+    await again('a001')
+    const cache = join(stack.nginx.prefix, 'cache')
+    const files = (await readdir(cache, { recursive: true, withFileTypes: true })).filter((one) =>
+      one.isFile(),
+    )
+    expect(files).not.toEqual([])
+    for (const { parentPath, name } of files) await writeFile(join(parentPath, name), 'x'.repeat(1_000))
+    await again('a001')
+    await rm(cache, { recursive: true })
+    await again('b002')
+    await writeFile(cache, '')
+    await again('live')
+    expect(await loggedBy(stack)).not.toContain('secret')
+    await stack.stop()
+  })
+
+  it('while something else answers in the place of the service', async () => {
+    const stack = await startStack({
+      hasDemo: false,
+      changes: [['hls-auth/location.conf', 'proxy_read_timeout 10s;', 'proxy_read_timeout 100ms;']],
+    })
+    await stack.service.stop()
+    let answer: (socket: Socket) => void = () => {}
+    const server = createServer((socket) => {
+      socket.on('error', () => {}).once('data', () => answer(socket))
+    }).listen(stack.service.port, '127.0.0.1')
+    await once(server, 'listening')
+    const ok = 'HTTP/1.1 200 OK\r\nCache-Control: max-age=10\r\n'
+    const answers: readonly (readonly [string, (socket: Socket) => void])[] = [
+      ['502', (socket) => socket.resetAndDestroy()],
+      ['502', (socket) => socket.end()],
+      ['502', (socket) => socket.end(`${ok}X`)],
+      ['502', (socket) => socket.end(`${ok}X\0: y\r\n\r\n`)],
+      ['502', (socket) => socket.end(`${ok}X: ${'x'.repeat(20_000)}\r\n\r\n`)],
+      ['504', () => {}],
+      ['500', (socket) => socket.end('HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n')],
+      ['302', (socket) => socket.end('HTTP/1.1 302 No\r\nLocation: /\r\nContent-Length: 0\r\n\r\n')],
+      ['-', (socket) => socket.end('what')],
+      ['200', (socket) => socket.end(`${ok}Content-Length: 10\r\n\r\nhalf`)],
+      ['200', (socket) => socket.end(`${ok}Content-Length: 1\r\n\r\nmore`)],
+    ]
+    for (const [at, [status, act]] of answers.entries()) {
+      answer = act
+      await view(stack.site, `${target('/play/a001/index.m3u8')}${at}`).catch(() => {})
+      // What the operator is told of it.
+      expect((await stack.nginx.accessLog()).at(-1)).toContain(` auth="MISS ${status}" `)
+    }
+    server.close()
+    expect(await loggedBy(stack)).not.toContain('secret')
+    await stack.stop()
   })
 })
