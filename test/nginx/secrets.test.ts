@@ -137,7 +137,7 @@ describe('no log holds a token of a request that no location serves', () => {
 })
 
 describe('no log holds a token', () => {
-  it('while the backend is silent, slow or busy, in a question and in a re-check', async () => {
+  it('while the backend is silent, slow or busy,', async () => {
     const stack = await startStack({
       hasDemo: false,
       env: { LOG_LEVEL: 'trace', BACKEND_TIMEOUT: '100ms', BACKEND_CONNECTIONS: '1' },
