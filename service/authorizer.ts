@@ -15,12 +15,11 @@ import {
   type WhenBackendDown,
 } from './decision.js'
 import {
-  RECHECK_RETRY_MS,
-  UNDECIDED_RETRY_MS,
   credentialsIn,
   partsOf,
   recheckAfterMs,
   requestKeyOf,
+  retryAfterMs,
   sessionKeyOf,
   viewerKeyOf,
   type Session,
@@ -185,6 +184,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       source: 'open-door',
       lastSeenAtMs: now(),
       recheckAtMs: 0,
+      failedChecks: 0,
       archivedAtMs: now(),
     }
   }
@@ -297,10 +297,11 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       noteAdmitted(partsOf(session.key).clientIp)
       session.name = answer.name
       session.source = 'backend'
+      session.failedChecks = 0
       session.recheckAtMs = now() + recheckAfterMs(answer.authDurationMs, recheckMs)
     } else {
-      const pauseMs = session.source === 'backend' ? RECHECK_RETRY_MS : UNDECIDED_RETRY_MS
-      session.recheckAtMs = now() + Math.round(pauseMs * (1 + options.random() / 2))
+      session.failedChecks++
+      session.recheckAtMs = now() + retryAfterMs(session, options.random())
     }
   }
 

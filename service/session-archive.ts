@@ -181,6 +181,7 @@ function revive(kept: Kept, toMonotonic: number, nowMs: number): Session {
     lastSeenAtMs: nowMs,
     recheckAtMs:
       recheckAt === null ? Infinity : Math.min(Math.round(recheckAt + toMonotonic), nowMs + MAX_RECHECK_MS),
+    failedChecks: 0,
     archivedAtMs: nowMs,
   }
 }

@@ -20,6 +20,8 @@ export interface Session {
   lastSeenAtMs: number
   /** Infinity for never. */
   recheckAtMs: number
+  /** Re-checks in a row that found the backend unavailable. */
+  failedChecks: number
   /** When its time of last request was last written down. */
   archivedAtMs: number
 }
@@ -38,12 +40,8 @@ export interface SessionParts {
 export const MIN_RECHECK_MS = 10_000
 export const MAX_RECHECK_MS = 24 * 3_600_000
 
-/**
- * Shortest time until a re-check that found the backend unavailable is tried again, and the same for a viewer about
- * whom no backend has decided yet; half as much again at most.
- */
-export const RECHECK_RETRY_MS = 10_000
-export const UNDECIDED_RETRY_MS = 1_000
+/** Time until a re-check that found the backend unavailable is tried again: first, and at most. */
+const RETRY_MS = { decided: 10_000, undecided: 1_000, most: 300_000 }
 
 /**
  * Identifies a session. Lengths stand before the parts, so that two different tuples never give one key, whatever
@@ -102,6 +100,18 @@ function decodedName(pair: string): string {
   } catch {
     return name
   }
+}
+
+/**
+ * How long to wait after a re-check that found the backend unavailable: twice as long each time, and up to half as much
+ * again, so that not all are tried at once. A viewer about whom no backend has decided yet comes first, at any time.
+ *
+ * @param random from 0 to below 1
+ */
+export function retryAfterMs({ source, failedChecks }: Session, random: number): number {
+  if (source === 'open-door') return Math.round(RETRY_MS.undecided * (1 + random / 2))
+  const ms = Math.min(RETRY_MS.decided * 2 ** (failedChecks - 1), RETRY_MS.most)
+  return Math.round(ms * (1 + random / 2))
 }
 
 /**

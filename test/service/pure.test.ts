@@ -10,8 +10,10 @@ import {
   credentialsIn,
   partsOf,
   recheckAfterMs,
+  retryAfterMs,
   sessionKeyOf,
   viewerKeyOf,
+  type Session,
   type SessionParts,
 } from '../../service/session.js'
 
@@ -278,4 +280,20 @@ it('a name is cut between two characters, whatever their length', () => {
       expect(textFromHeader(name)).not.toContain('\uFFFD')
     }
   }
+})
+
+describe('a re-check that found the backend unavailable', () => {
+  it.each([
+    ['backend', 1, 0, 10_000],
+    ['backend', 2, 0, 20_000],
+    ['backend', 2, 0.5, 25_000],
+    ['backend', 50, 0, 300_000],
+    ['open-door', 1, 0, 1_000],
+    ['open-door', 50, 0.5, 1_250],
+  ] as const)(
+    'of a session from the %s is tried again, after %d failures, in %d',
+    (source, failedChecks, random, ms) => {
+      expect(retryAfterMs({ source, failedChecks } as Session, random)).toBe(ms)
+    },
+  )
 })

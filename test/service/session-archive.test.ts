@@ -49,6 +49,7 @@ function session(token: string, changed: Partial<Session> = {}): Session {
     source: 'backend',
     lastSeenAtMs: nowMs,
     recheckAtMs: nowMs + 60_000,
+    failedChecks: 0,
     archivedAtMs: nowMs,
     ...changed,
   }

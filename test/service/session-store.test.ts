@@ -19,7 +19,13 @@ beforeEach(() => {
 })
 
 function open(key: string, viewerKey = 'viewer'): Session {
-  const times = { openedAtMs: nowMs, lastSeenAtMs: nowMs, recheckAtMs: Infinity, archivedAtMs: nowMs }
+  const times = {
+    openedAtMs: nowMs,
+    lastSeenAtMs: nowMs,
+    recheckAtMs: Infinity,
+    archivedAtMs: nowMs,
+    failedChecks: 0,
+  }
   const session: Session = {
     key,
     viewerKey,
