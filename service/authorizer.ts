@@ -6,7 +6,6 @@ import { channelOf, decodeCanonicalPath } from './channel.js'
 import {
   isAboutRequest,
   judge,
-  mayBeCaused,
   type Answer,
   type Decision,
   type EdgeLife,
@@ -60,6 +59,8 @@ export interface AuthorizerOptions {
   /** From 0 to below 1: spreads what would otherwise be asked all at once. */
   readonly random: () => number
   readonly onDecision: (event: DecisionEvent) => void
+  /** Somebody was refused because too many questions about his address are in flight. */
+  readonly onCrowd: (clientIp: string) => void
   /** A bug in a re-check, of which no viewer hears: the session stays as it was. */
   readonly onError: (error: Error) => void
 }
@@ -88,9 +89,6 @@ const UNDECIDED_EDGE_MS = 2_000
 /** Most viewers who are asked about by themselves; others are when their next request comes. */
 const MAX_UNDECIDED = 10_000
 
-/** An admission so long before a question still shows that the backend is not down. */
-const SERVING_MS = 1_000
-
 /** What a request is about. */
 interface Place {
   readonly channelId: string
@@ -108,7 +106,6 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   // Apart from what is remembered: a question in flight is no decision yet.
   const questions = new Map<string, Promise<Decision>>()
   const undecided = new Set<Session>()
-  let lastAdmitted: readonly { readonly clientIp: string; readonly atMs: number }[] = []
 
   function authorize(request: AccessRequest): Decision | Promise<Decision> {
     const path = decodeCanonicalPath(request.path)
@@ -144,6 +141,11 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     if (unreadable !== undefined && now() < unreadable.freshUntilMs)
       return refuse(unreadable.refusal, channelId, NOT_AT_THE_EDGE)
     if (breaker.isOpen) return decideUnasked(request, place, denial?.refusal)
+    // Not remembered: the next request asks again.
+    if (!questions.has(key) && breaker.isCrowded(request.clientIp)) {
+      options.onCrowd(request.clientIp)
+      return refuse(denial?.refusal ?? 403, channelId, NOT_AT_THE_EDGE)
+    }
     return askOnce(key, () => open(request, place, denial?.refusal))
   }
 
@@ -202,7 +204,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       answer,
       known,
       options.whenBackendDown,
-      isServingOthers(request.clientIp, openedAtMs),
+      breaker.isServingOthers(request.clientIp, openedAtMs),
     )
     learn(session, answer)
     report(session, verdict, answer, openedAtMs, { isRecheck: false, wasUndecided: false })
@@ -240,11 +242,6 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     return refuse(verdict.refusal, channelId, NOT_AT_THE_EDGE)
   }
 
-  /** Whether somebody at another address was admitted while this question was asked, or just before. */
-  function isServingOthers(clientIp: string, startedAtMs: number): boolean {
-    return lastAdmitted.some((one) => one.clientIp !== clientIp && one.atMs >= startedAtMs - SERVING_MS)
-  }
-
   function checkUndecided(most: number): void {
     let room = most - questions.size
     for (const session of undecided) {
@@ -278,23 +275,14 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     return refuse(refusal, channelId, { freshMs, isStaleAllowed: true })
   }
 
-  async function ask({ id, key, path, query }: Session): Promise<Answer> {
-    const startedAtMs = now()
+  function ask({ id, key, path, query }: Session): Promise<Answer> {
     const parts = partsOf(key)
-    const answer = await backend.ask({ sessionId: id, path, query, ...parts })
-    breaker.learn({
-      hasFailed: answer.outcome === 'unavailable',
-      mayBeCaused: answer.outcome === 'unavailable' && mayBeCaused(answer),
-      clientIp: parts.clientIp,
-      elapsedMs: now() - startedAtMs,
-    })
-    return answer
+    return breaker.watch(parts.clientIp, () => backend.ask({ sessionId: id, path, query, ...parts }))
   }
 
   /** Takes over what an answer says about a session. One without a decision leaves its name and source alone. */
   function learn(session: Session, answer: Answer): void {
     if (answer.outcome === 'allow') {
-      noteAdmitted(partsOf(session.key).clientIp)
       session.name = answer.name
       session.source = 'backend'
       session.failedChecks = 0
@@ -303,14 +291,6 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       session.failedChecks++
       session.recheckAtMs = now() + retryAfterMs(session, options.random())
     }
-  }
-
-  /** Keeps the last admission at each of two addresses: one of them is not the asker's. */
-  function noteAdmitted(clientIp: string): void {
-    lastAdmitted = [
-      { clientIp, atMs: now() },
-      ...lastAdmitted.filter((one) => one.clientIp !== clientIp),
-    ].slice(0, 2)
   }
 
   function rememberDenial(key: string, refusal: Refusal): Denial {

@@ -15,6 +15,8 @@ import { SessionStore } from './session-store.js'
 const TICK_MS = 100
 const SWEEP_SESSIONS = 2_000
 
+const CROWD_REPORT_MS = 10_000
+
 /** The service, started. */
 export interface RunningService {
   readonly port: number
@@ -42,6 +44,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
   const onError = (error: Error) => log.error({ error: error.name, stack: stackOnly(error) }, 'a bug')
   const account = new OutageAccount({ log, now })
   const breaker = new Breaker({
+    perAddress: Math.ceil(config.backendConnections / 2),
     slowMs: config.backendSlowMs,
     now,
     onOpen: () => account.begin(),
@@ -52,6 +55,13 @@ export async function startService(config: Config, log: Logger): Promise<Running
     logDecision(event)
     account.note(event)
   }
+  let crowdReportedAtMs = -Infinity
+  const onCrowd = (clientIp: string) => {
+    // A flood of requests is no flood of lines.
+    if (now() - crowdReportedAtMs < CROWD_REPORT_MS) return
+    crowdReportedAtMs = now()
+    log.warn({ ip: clientIp }, 'refused: too many new viewers at once from one address')
+  }
   const { random } = Math
   const authorizer = createAuthorizer({
     ...config,
@@ -61,6 +71,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
     now,
     random,
     onDecision,
+    onCrowd,
     onError,
   })
   let isEnding = false

@@ -32,7 +32,7 @@ const store = new SessionStore({
 })
 const authorizer = createAuthorizer({
   backend,
-  breaker: new Breaker({ slowMs: 1_000, now, onOpen: () => {}, onClose: () => {} }),
+  breaker: new Breaker({ perAddress: 32, slowMs: 1_000, now, onOpen: () => {}, onClose: () => {} }),
   store,
   random: Math.random,
   whenBackendDown: 'deny',
@@ -44,6 +44,7 @@ const authorizer = createAuthorizer({
   edgeTtlMs: 10_000,
   now,
   onDecision: never,
+  onCrowd: never,
   onError: never,
 })
 

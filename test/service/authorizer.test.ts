@@ -38,6 +38,7 @@ let backend: FakeBackend
 let nowMs: number
 let events: DecisionEvent[]
 let errors: Error[]
+let crowds: string[]
 let store: SessionStore
 
 beforeEach(() => {
@@ -45,6 +46,7 @@ beforeEach(() => {
   nowMs = 1_000_000
   events = []
   errors = []
+  crowds = []
 })
 
 function authorizer(options: Partial<AuthorizerOptions> = {}): Authorizer {
@@ -57,7 +59,13 @@ function authorizer(options: Partial<AuthorizerOptions> = {}): Authorizer {
   })
   return createAuthorizer({
     backend,
-    breaker: new Breaker({ slowMs: 1_000, now: () => nowMs, onOpen: () => {}, onClose: () => {} }),
+    breaker: new Breaker({
+      perAddress: 32,
+      slowMs: 1_000,
+      now: () => nowMs,
+      onOpen: () => {},
+      onClose: () => {},
+    }),
     store,
     random: () => 0,
     whenBackendDown: 'allow',
@@ -69,6 +77,7 @@ function authorizer(options: Partial<AuthorizerOptions> = {}): Authorizer {
     edgeTtlMs: 10_000,
     now: () => nowMs,
     onDecision: (event) => events.push(event),
+    onCrowd: (clientIp) => crowds.push(clientIp),
     onError: (error) => errors.push(error),
     ...options,
   })
@@ -190,6 +199,22 @@ describe('a request without credentials', () => {
     await decide(auth, 'token=1', ALLOW)
     expect(await decide(auth, '', DENY)).toMatchObject(refused)
     expect(backend.asked.length).toBe(2)
+  })
+})
+
+describe('one address', () => {
+  it('has at most half of the questions: what is beyond is refused, and others are not', async () => {
+    const auth = authorizer()
+    const first = Array.from({ length: 32 }, (_, at) => auth.authorize(request(`token=${at}`)))
+    expect(auth.authorize(request('token=beyond'))).toMatchObject({ ...refused, edge: { freshMs: 0 } })
+    expect(crowds).toEqual(['192.0.2.1'])
+    // A request that waits for a question which is asked already is none more.
+    const same = auth.authorize(request('token=0'))
+    const other = auth.authorize(request('token=other', { clientIp: '192.0.2.2' }))
+    expect(backend.asked).toHaveLength(33)
+    await backend.answer(ALLOW)
+    for (const decision of [...first, same, other]) expect(await decision).toMatchObject(allowed)
+    expect(await decide(auth, 'token=beyond', ALLOW)).toMatchObject(allowed)
   })
 })
 
