@@ -13,11 +13,13 @@ export interface ViewerOptions {
   readonly headers?: OutgoingHttpHeaders
   readonly body?: string
   readonly agent?: Agent
+  /** The viewer's own address: any of 127.0.0.0/8. */
+  readonly address?: string
 }
 
 /** One request of a viewer: the target goes out byte for byte, with a player's User-Agent unless told otherwise. */
 export async function view(site: string, target: string, options: ViewerOptions = {}): Promise<ViewerReply> {
-  const { method = 'GET', headers = {}, body, agent } = options
+  const { method = 'GET', headers = {}, body, agent, address = '127.0.0.1' } = options
   const { hostname, port } = new URL(site)
   const outgoing = request({
     hostname,
@@ -26,6 +28,7 @@ export async function view(site: string, target: string, options: ViewerOptions 
     method,
     headers: { 'User-Agent': 'player/1.0', ...headers },
     agent: agent ?? false,
+    localAddress: address,
   })
   outgoing.end(body)
   const [incoming] = (await once(outgoing, 'response')) as [import('node:http').IncomingMessage]

@@ -143,8 +143,11 @@ describe('no log holds a token', () => {
       env: { LOG_LEVEL: 'trace', BACKEND_TIMEOUT: '100ms', BACKEND_CONNECTIONS: '1' },
     })
     stack.middleware.answerWith(() => {})
+    // One address may have only one question in flight here.
     await Promise.all(
-      ['a001', 'b002', 'live'].map((channel) => view(stack.site, target(`/play/${channel}/index.m3u8`))),
+      ['127.0.0.1', '127.0.0.2', '127.0.0.3'].map((address) =>
+        view(stack.site, target('/play/a001/index.m3u8'), { address }),
+      ),
     )
     expect(stack.log.filter(({ backend }) => backend === 'timeout')).toHaveLength(3)
     stack.middleware.answerWith((request) => {
