@@ -11,19 +11,23 @@ export interface AppOptions {
   readonly isReady: () => boolean
   /** A request that no nginx with our configuration sends. */
   readonly onForeignRequest: () => void
+  /** Each answer to nginx. */
+  readonly onReply: (decision: Decision) => void
   /** A bug: the request was refused. */
   readonly onError: (error: Error) => void
 }
 
-const NO_DECISION: Decision = {
+const NO_DECISION = {
   allowed: false,
   refusal: 403,
   channelId: undefined,
   edge: { freshMs: 0, isStaleAllowed: false },
-}
+} as const
+const FOREIGN: Decision = { ...NO_DECISION, source: 'foreign' }
+const FAILED: Decision = { ...NO_DECISION, source: 'error' }
 
 /** The routes: `/auth` for nginx, which knows no answers but 200, 401 and 403; `/healthz` and `/readyz`. */
-export function createApp({ authorizer, isReady, onForeignRequest, onError }: AppOptions) {
+export function createApp({ authorizer, isReady, onForeignRequest, onReply, onError }: AppOptions) {
   const app = new Hono<{ Bindings: HttpBindings }>()
 
   app.all('/auth', (c): Response | Promise<Response> => {
@@ -34,7 +38,7 @@ export function createApp({ authorizer, isReady, onForeignRequest, onError }: Ap
     const request = parseAccessRequest(incoming.headers)
     if (request === undefined) {
       onForeignRequest()
-      return reply(NO_DECISION)
+      return reply(FOREIGN)
     }
     const decision = authorizer.authorize(request)
     return decision instanceof Promise ? decision.then(reply) : reply(decision)
@@ -46,12 +50,13 @@ export function createApp({ authorizer, isReady, onForeignRequest, onError }: Ap
   // A decision that could not be made is a refusal: a 500 would be taken for an outage, and let viewers in.
   app.onError((error) => {
     onError(error)
-    return reply(NO_DECISION)
+    return reply(FAILED)
   })
   return app
-}
 
-function reply(decision: Decision): Response {
-  const { status, headers } = replyTo(decision)
-  return new Response(null, { status, headers })
+  function reply(decision: Decision): Response {
+    onReply(decision)
+    const { status, headers } = replyTo(decision)
+    return new Response(null, { status, headers })
+  }
 }

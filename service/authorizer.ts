@@ -23,6 +23,7 @@ import {
   viewerKeyOf,
   type Session,
 } from './session.js'
+import type { BlockList } from './block-list.js'
 import type { Denial } from './denial-memory.js'
 import type { SessionStore } from './session-store.js'
 
@@ -44,6 +45,7 @@ export interface AuthorizerOptions {
   readonly backend: Backend
   readonly breaker: Breaker
   readonly store: SessionStore
+  readonly blocks: BlockList
   readonly whenBackendDown: WhenBackendDown
   readonly channelPattern: RegExp
   /** undefined: the backend's own. */
@@ -74,6 +76,14 @@ export interface Authorizer {
    * and then.
    */
   checkUndecided(most: number): void
+  /**
+   * Closes a session because an operator says so. Its next request that gets here is refused; afterwards its viewer may
+   * try again, unless he is blocked for `blockMs`: then his other sessions on the channel are closed too, and no token
+   * of his lets him in before that.
+   *
+   * @param blockMs 0 for no block
+   */
+  close(session: Session, blockMs: number): void
   /** How many questions wait for the backend. */
   readonly questionsInFlight: number
 }
@@ -98,9 +108,12 @@ interface Place {
   readonly isTokenless: boolean
 }
 
+type Admission = Decision & { allowed: true }
+type Rejection = Decision & { allowed: false }
+
 /** The straight line from a request to a decision: path, channel, session; remembered, or asked once. */
 export function createAuthorizer(options: AuthorizerOptions): Authorizer {
-  const { backend, breaker, store, now } = options
+  const { backend, breaker, store, blocks, now } = options
   const credentialParams = options.credentialParams ?? backend.credentialParams
   const recheckMs = options.sessionRecheckMs ?? backend.recheckMs
   // Apart from what is remembered: a question in flight is no decision yet.
@@ -110,7 +123,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   function authorize(request: AccessRequest): Decision | Promise<Decision> {
     const path = decodeCanonicalPath(request.path)
     const channel = path === undefined ? undefined : channelOf(path, options.channelPattern)
-    if (channel === undefined) return refuse(403, undefined, NOT_AT_THE_EDGE)
+    if (channel === undefined) return refuse(403, 'path', undefined, NOT_AT_THE_EDGE)
 
     const { host, clientIp, userAgent } = request
     const channelId = channel.id
@@ -126,25 +139,32 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   /** What is remembered, or what the backend says now. */
   function decide(request: AccessRequest, place: Place): Decision | Promise<Decision> {
     const { key, channelId } = place
+    if (blocks.size > 0) {
+      const untilMs = blocks.untilMs(viewerKeyOf(key, place.credentials))
+      if (untilMs !== undefined) {
+        const freshMs = Math.min(options.edgeTtlMs, untilMs - now())
+        return refuse(403, 'blocked', channelId, { freshMs, isStaleAllowed: true })
+      }
+    }
     // Without credentials the key is the viewer's own.
     const session = place.isTokenless ? store.newestSession(key) : store.session(key)
     if (session !== undefined) {
       if (now() >= session.recheckAtMs && !questions.has(session.key) && breaker.mayAsk()) {
         askOnce(session.key, () => recheck(session)).catch(options.onError)
       }
-      return admit(session, channelId)
+      return admit(session, 'remembered', channelId)
     }
 
     const denial = store.denial(key)
-    if (denial !== undefined && now() < denial.freshUntilMs) return refuseAt(place, denial)
+    if (denial !== undefined && now() < denial.freshUntilMs) return refuseAt(place, 'remembered', denial)
     const unreadable = store.denial(requestKeyOf(key, request))
     if (unreadable !== undefined && now() < unreadable.freshUntilMs)
-      return refuse(unreadable.refusal, channelId, NOT_AT_THE_EDGE)
+      return refuse(unreadable.refusal, 'remembered', channelId, NOT_AT_THE_EDGE)
     if (breaker.isOpen) return decideUnasked(request, place, denial?.refusal)
     // Not remembered: the next request asks again.
     if (!questions.has(key) && breaker.isCrowded(request.clientIp)) {
       options.onCrowd(request.clientIp)
-      return refuse(denial?.refusal ?? 403, channelId, NOT_AT_THE_EDGE)
+      return refuse(denial?.refusal ?? 403, 'crowd', channelId, NOT_AT_THE_EDGE)
     }
     return askOnce(key, () => open(request, place, denial?.refusal))
   }
@@ -212,16 +232,16 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       session.lastSeenAtMs = now()
       store.open(session)
       if (verdict.source === 'open-door' && undecided.size < MAX_UNDECIDED) undecided.add(session)
-      return admit(session, place.channelId)
+      return admit(session, verdict.source, place.channelId)
     }
     // What is refused without the backend's word is not remembered: the next request asks again.
     if (verdict.source === 'closed-door' || verdict.source === 'single-failure')
-      return refuse(verdict.refusal, place.channelId, NOT_AT_THE_EDGE)
+      return refuse(verdict.refusal, verdict.source, place.channelId, NOT_AT_THE_EDGE)
     if (verdict.source === 'backend' && isAboutRequest(answer)) {
-      rememberDenial(requestKeyOf(place.key, request), verdict.refusal)
-      return refuse(verdict.refusal, place.channelId, NOT_AT_THE_EDGE)
+      rememberDenial(requestKeyOf(place.key, request), verdict.refusal, options.denyTtlMs)
+      return refuse(verdict.refusal, verdict.source, place.channelId, NOT_AT_THE_EDGE)
     }
-    return refuseAt(place, rememberDenial(place.key, verdict.refusal))
+    return refuseAt(place, verdict.source, rememberDenial(place.key, verdict.refusal, options.denyTtlMs))
   }
 
   async function recheck(session: Session): Promise<Decision> {
@@ -235,11 +255,11 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     if (verdict.source === 'backend') undecided.delete(session)
     if (verdict.allow) {
       store.changed(session)
-      return admit(session, channelId)
+      return admit(session, verdict.source, channelId)
     }
-    store.close(session)
-    rememberDenial(session.key, verdict.refusal)
-    return refuse(verdict.refusal, channelId, NOT_AT_THE_EDGE)
+    // An operator may have closed it meanwhile.
+    if (store.close(session, 'refused')) denySession(session, verdict.refusal, options.denyTtlMs)
+    return refuse(verdict.refusal, verdict.source, channelId, NOT_AT_THE_EDGE)
   }
 
   function checkUndecided(most: number): void {
@@ -257,22 +277,40 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     }
   }
 
+  function close(session: Session, blockMs: number): void {
+    const { viewerKey } = session
+    closeForOperator(session)
+    if (blockMs > 0) {
+      blocks.add(session, now() + blockMs)
+      for (let other; (other = store.newestSession(viewerKey)) !== undefined;) closeForOperator(other)
+    }
+  }
+
+  function closeForOperator(session: Session): void {
+    store.close(session, 'operator')
+    undecided.delete(session)
+    // Twice as long as nginx may repeat the admission: what it asks then is refused.
+    denySession(session, 403, options.denyTtlMs + 2 * options.edgeTtlMs)
+  }
+
   /** nginx may repeat an admission until the re-check at most, and without a backend's word not for long. */
-  function admit({ id, name, source, recheckAtMs }: Session, channelId: string): Decision {
-    const isDecided = source === 'backend'
+  function admit(session: Session, source: Admission['source'], channelId: string): Decision {
+    const { id, name, recheckAtMs } = session
+    const isDecided = session.source === 'backend'
     const freshMs = Math.min(options.edgeTtlMs, isDecided ? recheckAtMs - now() : UNDECIDED_EDGE_MS)
     const edge = { freshMs, isStaleAllowed: isDecided }
-    return { allowed: true, sessionId: id, sessionName: name, channelId, edge }
+    return { allowed: true, source, sessionId: id, sessionName: name, channelId, edge }
   }
 
   /**
    * nginx may repeat a refusal as long as the service would, unless it came without credentials: it would then also
    * reach the segments of a viewer behind the same address who is admitted the next moment.
    */
-  function refuseAt({ channelId, isTokenless }: Place, { refusal, freshUntilMs }: Denial): Decision {
-    if (isTokenless) return refuse(refusal, channelId, NOT_AT_THE_EDGE)
+  function refuseAt(place: Place, source: Rejection['source'], { refusal, freshUntilMs }: Denial): Decision {
+    const { channelId, isTokenless } = place
+    if (isTokenless) return refuse(refusal, source, channelId, NOT_AT_THE_EDGE)
     const freshMs = Math.min(options.edgeTtlMs, freshUntilMs - now())
-    return refuse(refusal, channelId, { freshMs, isStaleAllowed: true })
+    return refuse(refusal, source, channelId, { freshMs, isStaleAllowed: true })
   }
 
   function ask({ id, key, path, query }: Session): Promise<Answer> {
@@ -293,8 +331,14 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     }
   }
 
-  function rememberDenial(key: string, refusal: Refusal): Denial {
-    const denial = { refusal, freshUntilMs: now() + options.denyTtlMs }
+  /** Also its segments, which come without a token; while their viewer has another session, they are that one's. */
+  function denySession({ key, viewerKey }: Session, refusal: Refusal, freshMs: number): void {
+    rememberDenial(key, refusal, freshMs)
+    if (options.tokenlessRequests === 'session') rememberDenial(viewerKey, refusal, freshMs)
+  }
+
+  function rememberDenial(key: string, refusal: Refusal, freshMs: number): Denial {
+    const denial = { refusal, freshUntilMs: now() + freshMs }
     store.deny(key, denial)
     return denial
   }
@@ -314,14 +358,20 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   return {
     authorize,
     checkUndecided,
+    close,
     get questionsInFlight() {
       return questions.size
     },
   }
 }
 
-function refuse(refusal: Refusal, channelId: string | undefined, edge: EdgeLife): Decision {
-  return { allowed: false, refusal, channelId, edge }
+function refuse(
+  refusal: Refusal,
+  source: Rejection['source'],
+  channelId: string | undefined,
+  edge: EdgeLife,
+): Decision {
+  return { allowed: false, source, refusal, channelId, edge }
 }
 
 /** Where a file's name is part of what was decided, nginx, which remembers by folder, must not remember. */

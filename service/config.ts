@@ -38,6 +38,13 @@ export interface Config {
   readonly stateDir: string | undefined
   readonly host: string
   readonly port: number
+  /** The admin interface; undefined for none. */
+  readonly admin:
+    { readonly host: string; readonly port: number; readonly token: string | undefined } | undefined
+  /** Where openings and closings of sessions are reported; undefined: nowhere. */
+  readonly eventsUrl: URL | undefined
+  /** Sessions that last less are not reported. */
+  readonly eventsMinDurationMs: number
   readonly logLevel: LogLevel
 }
 
@@ -83,23 +90,51 @@ export function parseConfig(env: Environment): Config {
     })
   }
 
-  function integer(name: string, fallback: string, min: number, max: number): number {
+  function integer(name: string, fallback: string, min: number, max: number, word?: string): number {
     return read(name, fallback, (value) => {
       const number = /^\d+$/.test(value) ? Number(value) : NaN
+      const or = word === undefined ? '' : `${word} or `
       return number >= min && number <= max
         ? number
-        : wrong(name, value, `must be a whole number from ${min} to ${max}`)
+        : wrong(name, value, `must be ${or}a whole number from ${min} to ${max}`)
     })
+  }
+
+  function address(name: string, value: string): URL | undefined {
+    const url = URL.canParse(value) ? new URL(value) : undefined
+    const isHttp = url?.protocol === 'http:' || url?.protocol === 'https:'
+    if (url && isHttp && !value.includes('#')) return url
+    return wrong(name, withoutSecrets(value), 'must be an http:// or https:// address without a #')
+  }
+
+  function listenHost(name: string): string {
+    return read(name, '127.0.0.1', (value) =>
+      /^[\w.:-]+$/.test(value)
+        ? value
+        : wrong(name, value, 'must be an address or a name to listen on, such as 127.0.0.1'),
+    )
+  }
+
+  function admin(): Config['admin'] {
+    const host = listenHost('ADMIN_HOST')
+    const port = env.ADMIN_PORT === 'off' ? undefined : integer('ADMIN_PORT', '9090', 0, 65_535, 'off')
+    const token = env.ADMIN_TOKEN || undefined
+    // Never shown, wrong or not.
+    if (token !== undefined && !/^[\x21-\x7e]{16,}$/.test(token))
+      wrong('ADMIN_TOKEN', '…', 'must be at least 16 printable ASCII characters without spaces')
+    if (port === undefined) return undefined
+    if (token === undefined && host && !isLoopback(host))
+      wrong(
+        'ADMIN_HOST',
+        host,
+        'needs an ADMIN_TOKEN, without which only 127.0.0.1, ::1 or localhost is allowed',
+      )
+    return { host, port, token }
   }
 
   const config: Config = {
     backendType: oneOf('BACKEND_TYPE', 'http', BACKEND_TYPES),
-    backendUrl: read('BACKEND_URL', '', (value) => {
-      const url = URL.canParse(value) ? new URL(value) : undefined
-      const isHttp = url?.protocol === 'http:' || url?.protocol === 'https:'
-      if (url && isHttp && !value.includes('#')) return url
-      return wrong('BACKEND_URL', withoutSecrets(value), 'must be an http:// or https:// address without a #')
-    }),
+    backendUrl: read('BACKEND_URL', '', (value) => address('BACKEND_URL', value)),
     backendTimeoutMs: duration('BACKEND_TIMEOUT', '3s', 100, MAX_BACKEND_TIMEOUT_MS),
     backendSlowMs: duration('BACKEND_SLOW', '1s', 0, MAX_BACKEND_TIMEOUT_MS),
     backendConnections: integer('BACKEND_CONNECTIONS', '64', 1, 10_000),
@@ -146,17 +181,21 @@ export function parseConfig(env: Environment): Config {
       if (value === 'none') return undefined
       return value.startsWith('/') ? value : wrong('STATE_DIR', value, 'must be none or a folder, from / on')
     }),
-    host: read('HOST', '127.0.0.1', (value) =>
-      /^[\w.:-]+$/.test(value)
-        ? value
-        : wrong('HOST', value, 'must be an address or a name to listen on, such as 127.0.0.1'),
-    ),
+    host: listenHost('HOST'),
     port: integer('PORT', '3000', 0, 65_535),
+    admin: admin(),
+    eventsUrl: read('EVENTS_URL', '', (value) => (value === '' ? undefined : address('EVENTS_URL', value))),
+    eventsMinDurationMs: duration('EVENTS_MIN_DURATION', '0', 0, 3_600_000),
     logLevel: oneOf('LOG_LEVEL', 'info', LOG_LEVELS),
   }
 
   if (problems.length > 0) throw new ConfigError(problems)
   return config
+}
+
+/** Whether a name or an address to listen on, or one that a browser asks, is reached from this machine alone. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 }
 
 /** An address fit for a message: no account, no query, in which operators keep keys. */

@@ -30,6 +30,7 @@ export interface EdgeLife {
 export type Decision =
   | {
       readonly allowed: true
+      readonly source: (Verdict & { allow: true })['source'] | 'remembered'
       readonly sessionId: string
       readonly sessionName: string
       readonly channelId: string
@@ -37,11 +38,18 @@ export type Decision =
     }
   | {
       readonly allowed: false
+      readonly source: (Verdict & { allow: false })['source'] | 'remembered' | UnaskedSource
       readonly refusal: Refusal
       /** undefined where the path belongs to no channel */
       readonly channelId: string | undefined
       readonly edge: EdgeLife
     }
+
+/**
+ * Why somebody is refused about whom nobody is asked: the path is no channel's or not in normal form, too many ask from
+ * his address, an operator has blocked him, the request is not our nginx's, or there is a bug.
+ */
+type UnaskedSource = 'path' | 'crowd' | 'blocked' | 'foreign' | 'error'
 
 /** What an operator wants for viewers of whom nothing is known while the backend gives no decision. */
 export type WhenBackendDown = 'allow' | 'deny'

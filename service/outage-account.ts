@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { DecisionEvent } from './authorizer.js'
+import type { Observer } from './observer.js'
 
 /** How long after an outage those who came in meanwhile have for their check, before the account is closed. */
 const SETTLE_MS = 60_000
@@ -14,16 +15,28 @@ export interface OutageAccountOptions {
  * The account of one outage after the other: a line when it begins, one when it ends, and one when it is known what
  * became of those who came in through the open door.
  */
-export class OutageAccount {
+export class OutageAccount implements Observer {
   #current: Outage | undefined
+  #outages = 0
   readonly #options: OutageAccountOptions
 
   constructor(options: OutageAccountOptions) {
     this.#options = options
   }
 
-  begin(): void {
+  /** The outage that lasts, where one does. */
+  get outage(): Pick<Outage, 'beganAtMs' | 'admitted'> | undefined {
+    return this.#current?.endedAtMs === undefined ? this.#current : undefined
+  }
+
+  /** How many there were, one that lasts included. */
+  get outages(): number {
+    return this.#outages
+  }
+
+  onOutage(): void {
     this.settle()
+    this.#outages++
     this.#current = {
       beganAtMs: this.#options.now(),
       endedAtMs: undefined,
@@ -45,7 +58,7 @@ export class OutageAccount {
   }
 
   /** Counts who was admitted without a decision, and what the backend decided about them afterwards. */
-  note({ verdict, wasUndecided }: Pick<DecisionEvent, 'verdict' | 'wasUndecided'>): void {
+  onDecision({ verdict, wasUndecided }: Pick<DecisionEvent, 'verdict' | 'wasUndecided'>): void {
     const outage = this.#current
     if (outage === undefined) return
     if (verdict.source === 'open-door') outage.admitted++

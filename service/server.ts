@@ -1,7 +1,6 @@
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
-import type { createApp } from './app.js'
 
 /** More than nginx can send in four headers of at most 8 KB each (`large_client_header_buffers`). */
 const MAX_HEADER_BYTES = 64 * 1024
@@ -19,13 +18,13 @@ export interface RunningServer {
 }
 
 /**
- * Listens for nginx.
+ * Listens for nginx, or for the operator.
  *
  * @param port 0 for any free one
  * @throws the listen error: EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOTFOUND
  */
 export async function startServer(
-  app: ReturnType<typeof createApp>,
+  app: Pick<Parameters<typeof createAdaptorServer>[0], 'fetch'>,
   { host, port }: { readonly host: string; readonly port: number },
 ): Promise<RunningServer> {
   const server = createAdaptorServer({

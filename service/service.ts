@@ -1,25 +1,36 @@
 import type { Logger } from 'pino'
+import { startAdmin } from './admin/admin.js'
+import { Metrics } from './admin/metrics.js'
+import { Recent } from './admin/recent.js'
 import { createApp } from './app.js'
-import { createAuthorizer, type DecisionEvent } from './authorizer.js'
+import { createAuthorizer } from './authorizer.js'
 import { createBackend } from './backends/index.js'
+import { BlockList } from './block-list.js'
 import { Breaker } from './breaker.js'
 import { now } from './clock.js'
 import { withoutSecrets, type Config } from './config.js'
 import { createDecisionLog } from './decision-log.js'
+import { startEvents } from './events/events.js'
+import { tellAll } from './observer.js'
 import { OutageAccount } from './outage-account.js'
 import { startServer } from './server.js'
 import { NO_ARCHIVE, openArchive } from './session-archive.js'
 import { SessionStore } from './session-store.js'
+import { versionOfPackage } from './version.js'
 
 // Idle sessions are forgotten a few at a time, so that no request waits for it.
 const TICK_MS = 100
 const SWEEP_SESSIONS = 2_000
+
+const VERSION = versionOfPackage()
 
 const CROWD_REPORT_MS = 10_000
 
 /** The service, started. */
 export interface RunningService {
   readonly port: number
+  /** undefined where there is no admin interface. */
+  readonly adminPort: number | undefined
   /** Stops listening, finishes what is in flight and ends. */
   stop(): Promise<void>
 }
@@ -38,23 +49,28 @@ export async function startService(config: Config, log: Logger): Promise<Running
   const idleMs = config.sessionIdleMs + 2 * config.edgeTtlMs
   const { archive, sessions } = openStateDir(config.stateDir, idleMs, log)
   const { maxSessions, maxDenials } = config
-  const store = new SessionStore({ idleMs, maxSessions, maxDenials, now, archive })
+  const account = new OutageAccount({ log, now })
+  const recent = new Recent(now)
+  const metrics = new Metrics(VERSION, {
+    sessions: () => store.sessionCount,
+    questionsInFlight: () => authorizer.questionsInFlight,
+    isBreakerOpen: () => breaker.isOpen,
+  })
+  const events = startEvents(config, log)
+  const logging = { onDecision: createDecisionLog(log) }
+  const observer = tellAll([logging, account, recent, metrics, ...events.observers])
+  const store = new SessionStore({ ...observer, idleMs, maxSessions, maxDenials, now, archive })
+  const blocks = new BlockList(now)
   for (const session of sessions) store.restore(session)
   // Only the stack's own lines: a message may quote what a viewer sent.
   const onError = (error: Error) => log.error({ error: error.name, stack: stackOnly(error) }, 'a bug')
-  const account = new OutageAccount({ log, now })
   const breaker = new Breaker({
     perAddress: Math.ceil(config.backendConnections / 2),
     slowMs: config.backendSlowMs,
     now,
-    onOpen: () => account.begin(),
+    onOpen: observer.onOutage,
     onClose: () => account.end(),
   })
-  const logDecision = createDecisionLog(log)
-  const onDecision = (event: DecisionEvent) => {
-    logDecision(event)
-    account.note(event)
-  }
   let crowdReportedAtMs = -Infinity
   const onCrowd = (clientIp: string) => {
     // A flood of requests is no flood of lines.
@@ -68,9 +84,10 @@ export async function startService(config: Config, log: Logger): Promise<Running
     backend,
     breaker,
     store,
+    blocks,
     now,
     random,
-    onDecision,
+    onDecision: observer.onDecision,
     onCrowd,
     onError,
   })
@@ -86,19 +103,33 @@ export async function startService(config: Config, log: Logger): Promise<Running
         'refused a request without X-Original-URI or X-Real-IP: nginx must include hls-auth/location.conf',
       )
     },
+    onReply: observer.onReply,
     onError,
   })
   const server = await startServer(app, config)
   const tick = setInterval(() => {
     store.sweep(SWEEP_SESSIONS)
     account.tick()
+    events.tick()
     // Half of what the backend is asked at once is left to new viewers.
     authorizer.checkUndecided(Math.ceil(config.backendConnections / 2))
   }, TICK_MS)
+  const admin = await startAdmin({
+    config,
+    log,
+    version: VERSION,
+    store,
+    blocks,
+    authorizer,
+    account,
+    recent,
+    metrics,
+  })
   log.info(
     {
       host: config.host,
       port: server.port,
+      admin: admin.address,
       type: config.backendType,
       url: withoutSecrets(config.backendUrl.href),
       whenBackendDown: config.whenBackendDown,
@@ -108,6 +139,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
   )
   return {
     port: server.port,
+    adminPort: admin.port,
     async stop() {
       isEnding = true
       clearInterval(tick)
@@ -116,6 +148,8 @@ export async function startService(config: Config, log: Logger): Promise<Running
       await backend.close()
       await archive.close()
       account.settle()
+      await admin.close()
+      await events.close()
     },
   }
 }

@@ -14,7 +14,15 @@ export interface SessionStoreOptions {
   readonly now: () => number
   /** What outlives the service. */
   readonly archive: SessionArchive
+  readonly onOpened?: (session: Session) => void
+  readonly onClosed?: (session: Session, reason: CloseReason) => void
 }
+
+/**
+ * Why a session is closed: no request for too long; no room for more; opened anew; refused by the backend at a re-check;
+ * closed by an operator.
+ */
+export type CloseReason = 'idle' | 'full' | 'replaced' | 'refused' | 'operator'
 
 /** A session with its neighbours: by last request among all, and by opening among its viewer's. */
 interface Entry {
@@ -71,6 +79,7 @@ export class SessionStore {
     this.restore(session)
     this.#options.archive.put(session)
     this.#options.archive.pardon(session.key)
+    this.#options.onOpened?.(session)
   }
 
   /** Notes what a backend has changed about a session. */
@@ -81,7 +90,7 @@ export class SessionStore {
   /** Takes a session over from the archive; the one seen longest ago comes first. */
   restore(session: Session): void {
     const replaced = this.#entries.get(session.key)
-    if (replaced) this.#remove(replaced)
+    if (replaced) this.#remove(replaced, 'replaced')
     const openedBefore = this.#newestOfViewer.get(session.viewerKey)
     const entry: Entry = {
       session,
@@ -95,13 +104,24 @@ export class SessionStore {
     this.#newestOfViewer.set(session.viewerKey, entry)
     this.#appendSeen(entry)
     this.#denials.delete(session.key)
-    if (this.#entries.size > this.#options.maxSessions) this.#remove(this.#seenFirst!)
+    if (this.#entries.size > this.#options.maxSessions) this.#remove(this.#seenFirst!, 'full')
   }
 
-  /** Forgets this very session; another that has taken its place stays. */
-  close(session: Session): void {
+  /**
+   * Forgets this very session; another that has taken its place stays.
+   *
+   * @returns false where it was not open any more
+   */
+  close(session: Session, reason: CloseReason): boolean {
     const entry = this.#entries.get(session.key)
-    if (entry?.session === session) this.#remove(entry)
+    if (entry?.session !== session) return false
+    this.#remove(entry, reason)
+    return true
+  }
+
+  /** All sessions in parts of some thousands at most, so that whoever goes through them can let others in between. */
+  *parts(): Generator<Iterable<Session>> {
+    for (const shard of this.#entries.shards()) yield sessionsOf(shard.values())
   }
 
   /** Whether this very session is open. */
@@ -126,7 +146,7 @@ export class SessionStore {
   sweep(most: number): void {
     this.#denials.renew()
     for (let count = 0; count < most && this.#seenFirst && this.#isIdle(this.#seenFirst); count++) {
-      this.#remove(this.#seenFirst)
+      this.#remove(this.#seenFirst, 'idle')
     }
   }
 
@@ -137,7 +157,7 @@ export class SessionStore {
   #seen(entry: Entry | undefined): Session | undefined {
     if (entry === undefined) return undefined
     if (this.#isIdle(entry)) {
-      this.#remove(entry)
+      this.#remove(entry, 'idle')
       return undefined
     }
     const nowMs = this.#options.now()
@@ -154,7 +174,7 @@ export class SessionStore {
     return entry.session
   }
 
-  #remove(entry: Entry): void {
+  #remove(entry: Entry, reason: CloseReason): void {
     const { session, openedBefore, openedAfter } = entry
     this.#entries.delete(session.key)
     this.#options.archive.remove(session)
@@ -163,6 +183,7 @@ export class SessionStore {
     if (openedAfter) openedAfter.openedBefore = openedBefore
     else if (openedBefore) this.#newestOfViewer.set(session.viewerKey, openedBefore)
     else this.#newestOfViewer.delete(session.viewerKey)
+    this.#options.onClosed?.(session, reason)
   }
 
   #appendSeen(entry: Entry): void {
@@ -179,4 +200,8 @@ export class SessionStore {
     if (seenAfter) seenAfter.seenBefore = seenBefore
     else this.#seenLast = seenBefore
   }
+}
+
+function* sessionsOf(entries: Iterable<Entry>): Generator<Session> {
+  for (const { session } of entries) yield session
 }

@@ -27,6 +27,11 @@ export class ShardedMap<V> {
     if (this.#shard(key).delete(key)) this.#size--
   }
 
+  /** What it is made of, one after the other. */
+  shards(): readonly ReadonlyMap<string, V>[] {
+    return this.#shards
+  }
+
   // FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/), over the whole key: keys of one kind of player are alike in
   // all but a few characters, wherever those stand.
   #shard(key: string): Map<string, V> {

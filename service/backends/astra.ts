@@ -1,3 +1,4 @@
+import { basicAuthorization } from '../basic-authorization.js'
 import { headerFromText, safeName } from '../header-text.js'
 import type { Answer } from '../decision.js'
 import type { Backend, Question } from './backend.js'
@@ -40,21 +41,6 @@ function targetOf(url: URL, path: string): string {
   const bare = url.pathname.replace(/\/+$/, '')
   const isWhole = path === '' || bare.endsWith(path.replace(/\/$/, ''))
   return (isWhole ? url.pathname : bare + path) + url.search
-}
-
-function basicAuthorization(url: URL): Record<string, string> {
-  if (url.username === '' && url.password === '') return {}
-  const account = `${decoded(url.username)}:${decoded(url.password)}`
-  return { authorization: `Basic ${Buffer.from(account).toString('base64')}` }
-}
-
-/** As it was meant, where a `%` in it was not. */
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
 }
 
 function headersOf(question: Question): Record<string, string> {

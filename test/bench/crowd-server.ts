@@ -3,6 +3,7 @@ import { createApp } from '../../service/app.js'
 import { createAuthorizer } from '../../service/authorizer.js'
 import { now } from '../../service/clock.js'
 import type { Backend } from '../../service/backends/backend.js'
+import { BlockList } from '../../service/block-list.js'
 import { Breaker } from '../../service/breaker.js'
 import { startServer } from '../../service/server.js'
 import { NO_ARCHIVE } from '../../service/session-archive.js'
@@ -34,6 +35,7 @@ const authorizer = createAuthorizer({
   backend,
   breaker: new Breaker({ perAddress: 32, slowMs: 1_000, now, onOpen: () => {}, onClose: () => {} }),
   store,
+  blocks: new BlockList(now),
   random: Math.random,
   whenBackendDown: 'deny',
   channelPattern: /^\/play\/([^/]+)\//u,
@@ -67,7 +69,13 @@ const bytesEach = (process.memoryUsage().rss - before) / count
 
 const loop = monitorEventLoopDelay({ resolution: 1 })
 loop.enable()
-const app = createApp({ authorizer, isReady: () => true, onForeignRequest: never, onError: never })
+const app = createApp({
+  authorizer,
+  isReady: () => true,
+  onForeignRequest: never,
+  onReply: never,
+  onError: never,
+})
 app.get('/stall', (c) => {
   const worstMs = loop.max / 1e6
   loop.reset()

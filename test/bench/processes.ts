@@ -38,4 +38,4 @@ export const startServer = (kind: string) => start('test/bench/servers.js', [kin
 
 /** The service as operators start it, without its log, which would be measured too. */
 export const startService = (env: Environment) =>
-  start('service/main.js', [], { PORT: '0', STATE_DIR: 'none', ...env })
+  start('service/main.js', [], { PORT: '0', ADMIN_PORT: 'off', STATE_DIR: 'none', ...env })

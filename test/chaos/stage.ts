@@ -36,6 +36,7 @@ export async function setStage(): Promise<Stage> {
         BACKEND_URL: `http://127.0.0.1:${backendPort}/portal`,
         BACKEND_TIMEOUT: '1s',
         PORT: String(servicePort),
+        ADMIN_PORT: 'off',
         STATE_DIR: join(prefix, 'state'),
       },
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -54,7 +54,8 @@ async function start(): Promise<void> {
   endings.push(() => middleware.close())
 
   const servicePort = await freePort()
-  await startServiceProcess(type, `http://127.0.0.1:${middlewarePort}/portal`, servicePort)
+  const adminPort = await freePort()
+  await startServiceProcess(type, `http://127.0.0.1:${middlewarePort}/portal`, servicePort, adminPort)
   if (ended) return
 
   const page = await readFile(join(ROOT, 'nginx/demo.conf'), 'utf8')
@@ -63,17 +64,23 @@ async function start(): Promise<void> {
   endings.push(() => nginx.stop())
   void nginx.exited.then((code) => hasDied('nginx', code))
 
-  if (!ended) process.stdout.write(announcement(type, port))
+  if (!ended) process.stdout.write(announcement(type, port, adminPort))
 }
 
 /** Starts the service as an operator does. It logs its decisions to this terminal. */
-async function startServiceProcess(type: BackendType, url: string, port: number): Promise<void> {
+async function startServiceProcess(
+  type: BackendType,
+  url: string,
+  port: number,
+  adminPort: number,
+): Promise<void> {
   const child = spawn(process.execPath, [join(ROOT, 'dist/service/main.js')], {
     env: {
       PATH: process.env.PATH,
       BACKEND_TYPE: type,
       BACKEND_URL: url,
       PORT: String(port),
+      ADMIN_PORT: String(adminPort),
       STATE_DIR: 'none',
     },
     stdio: ['ignore', 'pipe', 'inherit'],

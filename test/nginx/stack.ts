@@ -64,7 +64,8 @@ export async function startStack({
     },
   })
   const url = `http://127.0.0.1:${middlewarePort}/portal`
-  const config = parseConfig({ BACKEND_TYPE: type, BACKEND_URL: url, PORT: '0', STATE_DIR: 'none', ...env })
+  const ports = { PORT: '0', ADMIN_PORT: '0' }
+  const config = parseConfig({ BACKEND_TYPE: type, BACKEND_URL: url, ...ports, STATE_DIR: 'none', ...env })
   const service = await startService(config, pino({ level: 'debug', base: null }, lines))
   const relay = await startRelay(service.port)
 

@@ -7,9 +7,11 @@ import {
   type DecisionEvent,
 } from '../../service/authorizer.js'
 import type { Backend, Question } from '../../service/backends/backend.js'
+import { BlockList } from '../../service/block-list.js'
 import { Breaker } from '../../service/breaker.js'
 import type { Answer, Decision } from '../../service/decision.js'
 import { NO_ARCHIVE } from '../../service/session-archive.js'
+import { sessionKeyOf } from '../../service/session.js'
 import { SessionStore } from '../../service/session-store.js'
 
 const ALLOW: Answer = { outcome: 'allow', status: 200, name: 'ivan', authDurationMs: undefined }
@@ -67,6 +69,7 @@ function authorizer(options: Partial<AuthorizerOptions> = {}): Authorizer {
       onClose: () => {},
     }),
     store,
+    blocks: new BlockList(() => nowMs),
     random: () => 0,
     whenBackendDown: 'allow',
     channelPattern: /^\/play\/([^/]+)\//u,
@@ -87,6 +90,11 @@ function request(query: string, changes: Partial<AccessRequest> = {}): AccessReq
   return { host: 'tv', path: '/play/a/x.ts', query, clientIp: '192.0.2.1', userAgent: 'mpv', ...changes }
 }
 
+/** The key of a request without credentials: its viewer's. */
+function keyOf({ host, clientIp, userAgent }: AccessRequest): string {
+  return sessionKeyOf({ host, channelId: 'a', clientIp, userAgent, credentials: '' })
+}
+
 /** Asks for something new and gives the backend's answer to it. */
 async function decide(
   auth: Authorizer,
@@ -99,9 +107,9 @@ async function decide(
   return decision
 }
 
-/** The decision apart from how long it may be repeated, which the clock changes. */
+/** The decision apart from how it came about, and how long it may be repeated, which the clock changes. */
 function sameSession(decision: Decision): Decision {
-  return { ...decision, edge: expect.anything() as Decision['edge'] }
+  return { ...decision, source: expect.anything() as never, edge: expect.anything() as never }
 }
 
 const allowed = { allowed: true }
@@ -126,8 +134,9 @@ describe('a session', () => {
   it('is answered at once when it is remembered', async () => {
     const auth = authorizer()
     const first = await decide(auth, 'token=1', ALLOW)
-    expect(auth.authorize(request('token=1'))).toEqual(first)
-    expect(auth.authorize(request('token=1&other=2&_HLS_msn=7'))).toEqual(first)
+    const remembered = { ...first, source: 'remembered' }
+    expect(auth.authorize(request('token=1'))).toEqual(remembered)
+    expect(auth.authorize(request('token=1&other=2&_HLS_msn=7'))).toEqual(remembered)
     expect(backend.asked.length).toBe(1)
   })
 
@@ -177,6 +186,7 @@ describe('a request without credentials', () => {
     const auth = authorizer()
     expect(await decide(auth, '', { outcome: 'deny', status: 401 })).toEqual({
       allowed: false,
+      source: 'backend',
       refusal: 401,
       channelId: 'a',
       edge: { freshMs: 0, isStaleAllowed: false },
@@ -494,5 +504,79 @@ describe('while the breaker is open', () => {
     await backend.answer(ALLOW)
     expect(auth.authorize(request('token=1'))).toMatchObject(allowed)
     expect(await decide(auth, 'token=2', ALLOW)).toMatchObject(allowed)
+  })
+})
+
+describe('a session that is refused at a re-check', () => {
+  it('takes its segments with it, and an outage does not let them in again', async () => {
+    const auth = authorizer()
+    await decide(auth, 'token=1', ALLOW)
+    nowMs += 180_000
+    await decide(auth, '', DENY)
+    expect(auth.authorize(request(''))).toMatchObject(refused)
+    nowMs += 5_000
+    expect(await decide(auth, '', DOWN)).toMatchObject({ ...refused, source: 'kept' })
+  })
+})
+
+describe('a session that an operator closes', () => {
+  const tokenless = request('')
+
+  it('is refused when nginx asks next, with its token and without, and may come back later', async () => {
+    const auth = authorizer()
+    await decide(auth, 'token=1', ALLOW)
+    auth.close(store.newestSession(keyOf(tokenless))!, 0)
+    // Longer than nginx may repeat its admission.
+    nowMs += 24_999
+    expect(auth.authorize(request('token=1'))).toMatchObject(refused)
+    expect(auth.authorize(tokenless)).toMatchObject(refused)
+    expect(backend.asked.length).toBe(1)
+    nowMs += 1
+    expect(await decide(auth, 'token=1', ALLOW)).toMatchObject(allowed)
+  })
+
+  it('stays refused while the backend is down', async () => {
+    const auth = authorizer()
+    await decide(auth, 'token=1', ALLOW)
+    auth.close(store.newestSession(keyOf(tokenless))!, 0)
+    nowMs += 30_000
+    expect(await decide(auth, 'token=1', DOWN)).toMatchObject({ ...refused, source: 'kept' })
+    expect(await decide(auth, '', DOWN)).toMatchObject({ ...refused, source: 'kept' })
+  })
+
+  it('leaves all others alone, also those of the same viewer', async () => {
+    const auth = authorizer()
+    await decide(auth, 'token=2', ALLOW)
+    await decide(auth, 'token=1', ALLOW)
+    await decide(auth, 'token=1', ALLOW, { clientIp: '192.0.2.2' })
+    auth.close(store.newestSession(keyOf(tokenless))!, 0)
+    expect(auth.authorize(request('token=1'))).toMatchObject(refused)
+    expect(auth.authorize(request('token=2'))).toMatchObject(allowed)
+    expect(auth.authorize(tokenless)).toMatchObject(allowed)
+    expect(auth.authorize(request('token=1', { clientIp: '192.0.2.2' }))).toMatchObject(allowed)
+  })
+
+  it('with a block keeps its viewer out of the channel, whatever token he brings, until it has run out', async () => {
+    const auth = authorizer()
+    await decide(auth, 'token=1', ALLOW)
+    await decide(auth, 'token=2', ALLOW)
+    auth.close(store.newestSession(keyOf(tokenless))!, 600_000)
+    for (const query of ['token=1', 'token=2', 'token=3', ''])
+      expect(auth.authorize(request(query))).toMatchObject({ ...refused, source: 'blocked' })
+    expect(store.sessionCount).toBe(0)
+    expect(await decide(auth, 'token=3', ALLOW, { path: '/play/b/x.ts' })).toMatchObject(allowed)
+    expect(await decide(auth, 'token=3', ALLOW, { userAgent: 'vlc' })).toMatchObject(allowed)
+    nowMs += 600_000
+    expect(await decide(auth, 'token=3', ALLOW)).toMatchObject(allowed)
+  })
+
+  it('is not opened again by a re-check that was under way', async () => {
+    const auth = authorizer()
+    await decide(auth, 'token=1', ALLOW)
+    nowMs += 180_000
+    expect(auth.authorize(request('token=1'))).toMatchObject(allowed)
+    auth.close(store.newestSession(keyOf(tokenless))!, 0)
+    await backend.answer(ALLOW)
+    expect(auth.authorize(request('token=1'))).toMatchObject(refused)
   })
 })

@@ -35,6 +35,9 @@ describe('settings', () => {
       stateDir: '/var/lib/nginx-hls-auth',
       host: '127.0.0.1',
       port: 3000,
+      admin: { host: '127.0.0.1', port: 9090, token: undefined },
+      eventsUrl: undefined,
+      eventsMinDurationMs: 0,
       logLevel: 'info',
     })
     expect(parseConfig({ ...URL_ALONE, BACKEND_TYPE: '', SESSION_RECHECK: '', PORT: '' })).toEqual(config)

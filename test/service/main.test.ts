@@ -19,7 +19,7 @@ afterEach(async () => {
 /** The compiled service as an operator starts it. */
 function start(env: Environment) {
   const child = spawn(process.execPath, [join(ROOT, 'dist/service/main.js')], {
-    env: { STATE_DIR: 'none', ...env },
+    env: { STATE_DIR: 'none', ADMIN_PORT: 'off', ...env },
   })
   endings.push(() => child.kill('SIGKILL'))
   const output = { stdout: '', stderr: '' }

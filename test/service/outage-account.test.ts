@@ -20,15 +20,15 @@ function start() {
 describe('the account of an outage', () => {
   it('tells when it began, how long it took, and what became of those who came in', () => {
     const { lines, clock, account } = start()
-    account.begin()
-    for (let viewer = 0; viewer < 3; viewer++) account.note({ verdict: ADMITTED, wasUndecided: false })
+    account.onOutage()
+    for (let viewer = 0; viewer < 3; viewer++) account.onDecision({ verdict: ADMITTED, wasUndecided: false })
     clock.nowMs = 42_000
-    account.note({ verdict: CONFIRMED, wasUndecided: true })
+    account.onDecision({ verdict: CONFIRMED, wasUndecided: true })
     account.end()
-    account.note({ verdict: CONFIRMED, wasUndecided: false })
-    account.note({ verdict: CONFIRMED, wasUndecided: true })
+    account.onDecision({ verdict: CONFIRMED, wasUndecided: false })
+    account.onDecision({ verdict: CONFIRMED, wasUndecided: true })
     expect(lines).toHaveLength(2)
-    account.note({ verdict: CLOSED, wasUndecided: true })
+    account.onDecision({ verdict: CLOSED, wasUndecided: true })
     expect(lines).toMatchObject([
       { level: 50 },
       { level: 40, seconds: 42, admitted: 3 },
@@ -38,8 +38,8 @@ describe('the account of an outage', () => {
 
   it('is closed after a minute, with those whom nobody has asked about', () => {
     const { lines, clock, account } = start()
-    account.begin()
-    account.note({ verdict: ADMITTED, wasUndecided: false })
+    account.onOutage()
+    account.onDecision({ verdict: ADMITTED, wasUndecided: false })
     account.end()
     clock.nowMs = 60_000
     account.tick()

@@ -249,8 +249,15 @@ it.each([
 
 describe('a reply', () => {
   const edge = { freshMs: 9_999, isStaleAllowed: true }
-  const admission = { allowed: true, sessionId: 'id', sessionName: 'name', channelId: 'Канал', edge } as const
-  const refusal = { allowed: false, refusal: 401, channelId: undefined, edge } as const
+  const admission = {
+    allowed: true,
+    source: 'backend',
+    sessionId: 'id',
+    sessionName: 'name',
+    channelId: 'Канал',
+    edge,
+  } as const
+  const refusal = { allowed: false, source: 'backend', refusal: 401, channelId: undefined, edge } as const
 
   it('carries its length, so that nginx keeps the connection, and bytes that fit a header', () => {
     const { status, headers } = replyTo(admission)

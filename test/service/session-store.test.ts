@@ -46,7 +46,7 @@ describe('sessions', () => {
     const second = open('2')
     expect(store.session('1')).toBe(first)
     expect(store.newestSession('viewer')).toBe(second)
-    store.close(second)
+    store.close(second, 'refused')
     expect(store.newestSession('viewer')).toBe(first)
     expect(store.newestSession('other')).toBeUndefined()
   })
@@ -55,7 +55,7 @@ describe('sessions', () => {
     open('1')
     const again = open('1')
     expect(store.sessionCount).toBe(1)
-    store.close(again)
+    store.close(again, 'refused')
     expect(store.newestSession('viewer')).toBeUndefined()
   })
 
@@ -123,7 +123,7 @@ describe('a full store', () => {
             expect(store.session(String(key))).toBe(session)
             if (session) used(session)
           } else if (what === 'close') {
-            if (session) store.close(session)
+            if (session) store.close(session, 'refused')
             model = model.filter((one) => one !== session)
           } else {
             const newest = opened.findLast((one) => one.viewerKey === String(viewer) && model.includes(one))

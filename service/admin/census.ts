@@ -1,0 +1,79 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { partsOf, type Session } from '../session.js'
+import type { SessionStore } from '../session-store.js'
+import { sourceOf } from './session-view.js'
+
+/** A session that was seen within this time is being watched: no player is silent for longer. */
+const WATCHING_MS = 60_000
+
+/** As many channels as are told. */
+const MOST_CHANNELS = 20
+
+/** A census may be so old. */
+const FRESH_MS = 1_000
+
+/** All sessions, counted. */
+export interface Census {
+  readonly sessions: {
+    readonly open: number
+    /** Seen within the last minute. */
+    readonly watching: number
+    readonly backend: number
+    readonly remembered: number
+    readonly 'open-door': number
+  }
+  /** The most watched. */
+  readonly channels: readonly { readonly channel_id: string; readonly watching: number }[]
+}
+
+/** Goes through all sessions, one pass after the other, and lets viewers' requests in between. */
+export class Rounds {
+  #last: Promise<unknown> = Promise.resolve()
+  #census: { readonly takenAtMs: number; readonly result: Promise<Census> } | undefined
+  readonly #store: SessionStore
+  readonly #now: () => number
+
+  constructor(store: SessionStore, now: () => number) {
+    this.#store = store
+    this.#now = now
+  }
+
+  /** Shows every session to `visit`; when it returns true, that is enough. */
+  each(visit: (session: Session) => boolean | void): Promise<void> {
+    const round = this.#after(this.#last, visit)
+    // One that fails is its asker's matter.
+    this.#last = round.catch(() => {})
+    return round
+  }
+
+  async #after(last: Promise<unknown>, visit: (session: Session) => boolean | void): Promise<void> {
+    await last
+    for (const part of this.#store.parts()) {
+      for (const session of part) if (visit(session)) return
+      await nextTurn()
+    }
+  }
+
+  /** Whoever asks meanwhile shares it. */
+  census(): Promise<Census> {
+    if (this.#census === undefined || this.#now() - this.#census.takenAtMs > FRESH_MS)
+      this.#census = { takenAtMs: this.#now(), result: this.#take() }
+    return this.#census.result
+  }
+
+  async #take(): Promise<Census> {
+    const sessions = { open: 0, watching: 0, backend: 0, remembered: 0, 'open-door': 0 }
+    const watching = new Map<string, number>()
+    await this.each((session) => {
+      sessions.open++
+      sessions[sourceOf(session)]++
+      if (this.#now() - session.lastSeenAtMs > WATCHING_MS) return
+      sessions.watching++
+      const { channelId } = partsOf(session.key)
+      watching.set(channelId, (watching.get(channelId) ?? 0) + 1)
+    })
+    const channels = Array.from(watching, ([channel_id, count]) => ({ channel_id, watching: count }))
+    channels.sort((one, other) => other.watching - one.watching)
+    return { sessions, channels: channels.slice(0, MOST_CHANNELS) }
+  }
+}

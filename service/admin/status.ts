@@ -1,0 +1,44 @@
+import { withoutSecrets, type Config } from '../config.js'
+import type { OutageAccount } from '../outage-account.js'
+import type { Census } from './census.js'
+import type { Recent } from './recent.js'
+import { isoTime, type Moment } from './session-view.js'
+
+export interface StatusOptions {
+  readonly version: string
+  readonly config: Pick<Config, 'backendType' | 'backendUrl' | 'whenBackendDown'>
+  readonly startedAtMs: number
+  readonly account: OutageAccount
+  readonly questionsInFlight: () => number
+  readonly recent: Recent
+}
+
+/** What `GET /status` tells. */
+export function statusOf(options: StatusOptions, { sessions, channels }: Census, moment: Moment): object {
+  const { config, account, recent } = options
+  const { outage } = account
+  const seconds = (sinceMs: number) => Math.floor((moment.nowMs - sinceMs) / 1_000)
+  return {
+    version: options.version,
+    uptime: seconds(options.startedAtMs),
+    backend: {
+      type: config.backendType,
+      url: withoutSecrets(config.backendUrl.href),
+      state: outage ? 'down' : recent.hasAnswered ? 'up' : 'unknown',
+      in_flight: options.questionsInFlight(),
+      latency: recent.latency,
+    },
+    when_backend_down: config.whenBackendDown,
+    outage: outage
+      ? {
+          since: isoTime(outage.beganAtMs, moment),
+          seconds: seconds(outage.beganAtMs),
+          admitted: outage.admitted,
+        }
+      : null,
+    outages: account.outages,
+    sessions,
+    channels,
+    last_minute: recent.lastMinute,
+  }
+}

@@ -1,0 +1,69 @@
+import { partsOf, type Session, type SessionParts } from './session.js'
+
+/** A viewer whom an operator has blocked on a channel. */
+export interface Block extends Omit<SessionParts, 'credentials'> {
+  /** Of the session that was closed. */
+  readonly sessionId: string
+  readonly untilMs: number
+}
+
+/** More than an operator blocks by hand. */
+export const MAX_BLOCKS = 10_000
+
+/** Viewers whom an operator has blocked, by viewer key: whatever token they bring. */
+export class BlockList {
+  readonly #blocks = new Map<string, Block>()
+  readonly #now: () => number
+  readonly #onChange: () => void
+
+  /**
+   * @param now milliseconds of a clock that never goes back
+   * @param onChange called when a block was added or lifted, not when one has run out
+   */
+  constructor(now: () => number, onChange: () => void = () => {}) {
+    this.#now = now
+    this.#onChange = onChange
+  }
+
+  get size(): number {
+    return this.#blocks.size
+  }
+
+  /** Until when a viewer is blocked, or undefined. */
+  untilMs(viewerKey: string): number | undefined {
+    const untilMs = this.#blocks.get(viewerKey)?.untilMs
+    if (untilMs === undefined || this.#now() < untilMs) return untilMs
+    this.#blocks.delete(viewerKey)
+    return undefined
+  }
+
+  /** Blocks a session's viewer. With {@link MAX_BLOCKS} there, the oldest is lifted. */
+  add({ viewerKey, id }: Pick<Session, 'viewerKey' | 'id'>, untilMs: number): void {
+    this.restore(viewerKey, id, untilMs)
+    this.#onChange()
+  }
+
+  /** Takes one over from the last start. */
+  restore(viewerKey: string, sessionId: string, untilMs: number): void {
+    const { host, channelId, clientIp, userAgent } = partsOf(viewerKey)
+    this.#blocks.delete(viewerKey)
+    this.#blocks.set(viewerKey, { sessionId, host, channelId, clientIp, userAgent, untilMs })
+    if (this.#blocks.size > MAX_BLOCKS) this.#blocks.delete(this.#blocks.keys().next().value!)
+  }
+
+  /** Lifts the block that came with the closing of this session; false where there is none. */
+  lift(sessionId: string): boolean {
+    for (const [viewerKey, block] of this.entries()) {
+      if (block.sessionId !== sessionId) continue
+      this.#blocks.delete(viewerKey)
+      this.#onChange()
+      return true
+    }
+    return false
+  }
+
+  /** Those in force, by viewer key. */
+  *entries(): Generator<readonly [viewerKey: string, block: Block]> {
+    for (const entry of this.#blocks) if (this.untilMs(entry[0]) !== undefined) yield entry
+  }
+}

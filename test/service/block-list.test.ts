@@ -1,0 +1,31 @@
+import { expect, it } from 'vitest'
+import { BlockList, MAX_BLOCKS } from '../../service/block-list.js'
+import { sessionKeyOf } from '../../service/session.js'
+
+const viewerKey = (clientIp: string) =>
+  sessionKeyOf({ host: 'tv', channelId: 'a', clientIp, userAgent: 'vlc', credentials: '' })
+
+it('a block holds until its time, can be lifted, and is told with what it is about', () => {
+  let nowMs = 0
+  const blocks = new BlockList(() => nowMs)
+  blocks.add({ viewerKey: viewerKey('192.0.2.1'), id: 'one' }, 1_000)
+  blocks.add({ viewerKey: viewerKey('192.0.2.2'), id: 'two' }, 2_000)
+  expect(blocks.untilMs(viewerKey('192.0.2.1'))).toBe(1_000)
+  nowMs = 1_000
+  expect(blocks.untilMs(viewerKey('192.0.2.1'))).toBeUndefined()
+  expect(Array.from(blocks.entries(), ([, block]) => block)).toEqual([
+    { sessionId: 'two', host: 'tv', channelId: 'a', clientIp: '192.0.2.2', userAgent: 'vlc', untilMs: 2_000 },
+  ])
+  expect([blocks.lift('one'), blocks.lift('two'), blocks.size]).toEqual([false, true, 0])
+})
+
+it('the oldest of too many is lifted', () => {
+  const blocks = new BlockList(() => 0)
+  for (let count = 0; count <= MAX_BLOCKS; count++)
+    blocks.add({ viewerKey: viewerKey(String(count)), id: '' }, 1)
+  expect([blocks.size, blocks.untilMs(viewerKey('0')), blocks.untilMs(viewerKey('1'))]).toEqual([
+    MAX_BLOCKS,
+    undefined,
+    1,
+  ])
+})
