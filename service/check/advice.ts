@@ -43,7 +43,7 @@ function aboutAnswer({ asked, config, credentials }: Finding, location: string |
   const { exchanged, event } = asked
   const { answer } = event
   if (answer.outcome === 'unavailable') return [aboutFailure(answer, exchanged, config)]
-  if (answer.outcome === 'allow') return aboutAdmission(exchanged, config)
+  if (answer.outcome === 'allow') return aboutAdmission(exchanged, config, credentials)
   return [aboutRefusal(answer, exchanged, config, credentials, location)]
 }
 
@@ -98,7 +98,7 @@ function aboutFailure(
         : {
             code: 'server_error',
             text: [502, 503, 504].includes(status!)
-              ? `The web server at ${host} is up, but the script behind it is not: start it again, and look at the web server's error log.`
+              ? `The web server at ${host} is up, but the script behind it does not answer: look at the web server's error log, and start the script again.`
               : `The script at ${host} fails: look at its error log.`,
           }
     default:
@@ -122,9 +122,15 @@ function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.')
 }
 
-function aboutAdmission({ outcome }: Exchanged, { backendType }: Config): Advice[] {
+function aboutAdmission({ outcome }: Exchanged, { backendType }: Config, credentials: string): Advice[] {
   const header = 'header' in outcome ? outcome.header : () => undefined
   const advice: Advice[] = []
+  if (credentials === '') {
+    advice.push({
+      code: 'admitted_without_token',
+      text: 'The backend admits who comes without a token: everybody may watch this channel, or the script judges nothing.',
+    })
+  }
   if (/html/i.test(header('content-type') ?? '') && header('content-length') !== '0') {
     advice.push({
       code: 'html_page',
@@ -137,7 +143,7 @@ function aboutAdmission({ outcome }: Exchanged, { backendType }: Config): Advice
       text: 'X-AuthDuration is no whole number of seconds above zero, and counts as none: correct it in the backend.',
     })
   }
-  if (backendType === 'smarty') {
+  if (backendType === 'smarty' && credentials !== '') {
     advice.push({
       code: 'token_used_up',
       text: "Smarty's tokens work once, and this one has been used up now: a player needs another.",

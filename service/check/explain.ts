@@ -116,8 +116,8 @@ function toldIn({ origin, target, outcome }: Exchanged, unecho: (text: string) =
   const told = TOLD.flatMap((name) => {
     const value = outcome.header(name.toLowerCase())
     if (value === undefined) return []
-    const shown = name === 'Location' ? placeOf(value, origin + target) : value
-    return [[name, unecho(textFromHeader(shown))] as const]
+    const text = textFromHeader(value)
+    return [[name, unecho(name === 'Location' ? placeOf(text, origin + target) : text)] as const]
   })
   return Object.fromEntries(told)
 }
@@ -148,10 +148,10 @@ function reasonOf(finding: Finding, answer: Answer | undefined): Reason {
   }
   const became =
     decision.allowed || decision.refusal === answer.status ? '' : `, which becomes ${decision.refusal}`
-  const whom = isAboutRequest(answer) ? 'this very request' : 'the same viewer and credentials'
-  const long = `for ${formatDuration(config.denyTtlMs)} (DENY_TTL) ${whom} is answered so without asking`
+  const whom = isAboutRequest(answer) ? ' to this very request' : ''
+  const repeated = `repeated${whom} without asking for ${formatDuration(config.denyTtlMs)} (DENY_TTL)`
   return {
-    ...because(`the backend answered ${answer.status}${became}; ${long}`),
+    ...because(`the backend answered ${answer.status}${became}; ${repeated}`),
     deny_seconds: config.denyTtlMs / 1_000,
   }
 }
