@@ -4,6 +4,7 @@ import { Metrics } from './admin/metrics.js'
 import { Recent } from './admin/recent.js'
 import { createApp } from './app.js'
 import { createAuthorizer } from './authorizer.js'
+import { createExchange } from './backends/exchange.js'
 import { createBackend } from './backends/index.js'
 import { BlockList } from './block-list.js'
 import { Breaker } from './breaker.js'
@@ -41,10 +42,11 @@ export interface RunningService {
  * @throws the listen error of {@link startServer}
  */
 export async function startService(config: Config, log: Logger): Promise<RunningService> {
-  const backend = createBackend(config.backendType, config.backendUrl, {
+  const exchange = createExchange({
     timeoutMs: config.backendTimeoutMs,
     connections: config.backendConnections,
   })
+  const backend = createBackend(config.backendType, config.backendUrl, exchange)
   // A viewer whom nginx answers by itself is seen here once in EDGE_TTL, and once more while that is renewed.
   const idleMs = config.sessionIdleMs + 2 * config.edgeTtlMs
   const { archive, sessions } = openStateDir(config.stateDir, idleMs, log)

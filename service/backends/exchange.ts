@@ -5,7 +5,11 @@ import type { Failure } from '../decision.js'
 /** One GET to a backend and what came of it. */
 export type Outcome =
   | { readonly status: number; readonly header: (name: string) => string | undefined }
-  | { readonly failure: Failure }
+  | {
+      readonly failure: Failure
+      /** The error's own, such as ENOTFOUND; undefined where it has none. Holds no address. */
+      readonly code: string | undefined
+    }
 
 export interface ExchangeOptions {
   /** Deadline for the whole exchange, waiting for a free connection included. */
@@ -27,6 +31,9 @@ const MAX_BODY_BYTES = 64 * 1024
 // and no outage.
 const TARGET = /^[\x21-\x7e\x80-\xff]*$/
 const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+
+/** What every question says beside its own headers. */
+export const OWN_HEADERS = { 'user-agent': 'nginx-hls-auth', 'accept-encoding': 'identity' } as const
 
 /**
  * HTTP towards backends. Each trap is held shut here: a question is asked once (a one-time token would not
@@ -52,14 +59,14 @@ export function createExchange({ timeoutMs, connections }: ExchangeOptions): Exc
           retry: 0,
           ignoreResponseError: true,
           signal: deadline.signal,
-          headers: { 'user-agent': 'nginx-hls-auth', 'accept-encoding': 'identity', ...headers },
+          headers: { ...OWN_HEADERS, ...headers },
           target,
           onEnd: () => clearTimeout(timer),
         } as Parameters<typeof fetch.raw>[1])
         return { status: response.status, header: (name) => response.headers.get(name) ?? undefined }
       } catch (error) {
         clearTimeout(timer)
-        return { failure: deadline.signal.aborted ? 'timeout' : failureOf(error) }
+        return deadline.signal.aborted ? { failure: 'timeout', code: undefined } : failureOf(error)
       }
     },
     close: () => agent.destroy(),
@@ -107,13 +114,17 @@ const FAILURE_OF_CODE: Readonly<Record<string, Failure>> = {
 }
 
 /** Finds the code in an error's causes, where fetch and ofetch wrap the socket's own error. */
-function failureOf(error: unknown): Failure {
+function failureOf(error: unknown): Outcome {
+  let unknown: string | undefined
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    const code = 'code' in cause ? String(cause.code) : ''
-    const known = FAILURE_OF_CODE[code]
-    if (known !== undefined) return known
-    if (cause.name === 'HTTPParserError') return 'malformed'
-    if (/^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_)/.test(code)) return 'tls'
+    const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined
+    const known = FAILURE_OF_CODE[code ?? '']
+    if (known !== undefined) return { failure: known, code }
+    if (cause.name === 'HTTPParserError') return { failure: 'malformed', code }
+    if (/^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_)/.test(code ?? '')) {
+      return { failure: 'tls', code }
+    }
+    unknown ??= code
   }
-  return 'error'
+  return { failure: 'error', code: unknown }
 }

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Question } from '../../service/backends/backend.js'
+import { createExchange } from '../../service/backends/exchange.js'
 import { createBackend } from '../../service/backends/index.js'
 import { BACKEND_TYPES, ConfigError, parseConfig } from '../../service/config.js'
 import { safeName, textFromHeader } from '../../service/header-text.js'
@@ -60,7 +61,7 @@ describe.each(BACKEND_TYPES)('%s', (type) => {
     const middleware = createDemoMiddleware(type)
     const port = await middleware.listen()
     const url = new URL(setUp?.(port) ?? `http://127.0.0.1:${port}/portal`)
-    const backend = createBackend(type, url, { timeoutMs: 5_000, connections: 2 })
+    const backend = createBackend(type, url, createExchange({ timeoutMs: 5_000, connections: 2 }))
     endings.push(
       () => middleware.close(),
       () => backend.close(),
@@ -107,10 +108,8 @@ describe.each(BACKEND_TYPES)('%s', (type) => {
     await once(server, 'listening')
     const accepted = once(server, 'connection')
     const { port } = server.address() as AddressInfo
-    const backend = createBackend(type, new URL(`http://127.0.0.1:${port}/`), {
-      timeoutMs: 5_000,
-      connections: 1,
-    })
+    const exchange = createExchange({ timeoutMs: 5_000, connections: 1 })
+    const backend = createBackend(type, new URL(`http://127.0.0.1:${port}/`), exchange)
     endings.push(
       () => new Promise((resolve) => server.close(resolve)),
       () => backend.close(),

@@ -3,6 +3,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import type { ServerResponse } from 'node:http'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Backend, Question } from '../../../service/backends/backend.js'
+import { createExchange } from '../../../service/backends/exchange.js'
 import { createBackend } from '../../../service/backends/index.js'
 import { BACKEND_TYPES, type BackendType } from '../../../service/config.js'
 import { createDemoMiddleware, type DemoMiddleware } from '../../demo/middleware.js'
@@ -23,7 +24,7 @@ afterEach(async () => {
 })
 
 function adapterFor(type: BackendType, url: string, timeoutMs = 5_000): Backend {
-  const backend = createBackend(type, new URL(url), { timeoutMs, connections: 4 })
+  const backend = createBackend(type, new URL(url), createExchange({ timeoutMs, connections: 4 }))
   endings.push(() => backend.close())
   return backend
 }

@@ -3,6 +3,7 @@ import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Question } from '../../../service/backends/backend.js'
+import { createExchange } from '../../../service/backends/exchange.js'
 import { createBackend } from '../../../service/backends/index.js'
 import { judge, type Answer } from '../../../service/decision.js'
 
@@ -83,7 +84,7 @@ async function meet(
     else hostile(socket)
   })
   const url = new URL(`http://127.0.0.1:${server.port}/check`)
-  const backend = createBackend('http', url, { timeoutMs, connections })
+  const backend = createBackend('http', url, createExchange({ timeoutMs, connections }))
   endings.push(() => backend.close())
   const startedAt = performance.now()
   const answer = await backend.ask(QUESTION)
@@ -407,7 +408,7 @@ describe('an answer too many', () => {
   it('sent while nobody asks is nobody’s', async () => {
     const server = await listen((socket) => socket.write(ok('X-Session-Name: next\r\n')))
     const url = new URL(`http://127.0.0.1:${server.port}/`)
-    const backend = createBackend('http', url, { timeoutMs: 5_000, connections: 1 })
+    const backend = createBackend('http', url, createExchange({ timeoutMs: 5_000, connections: 1 }))
     endings.push(() => backend.close())
     await backend.ask(QUESTION)
     const [socket] = server.sockets

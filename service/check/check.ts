@@ -1,0 +1,107 @@
+import type { AccessRequest } from '../access-request.js'
+import { createAuthorizer, type DecisionEvent } from '../authorizer.js'
+import { OWN_HEADERS, type Exchange, type Outcome } from '../backends/exchange.js'
+import { createBackend } from '../backends/index.js'
+import { BlockList } from '../block-list.js'
+import { Breaker } from '../breaker.js'
+import { channelOf, decodeCanonicalPath } from '../channel.js'
+import type { Config } from '../config.js'
+import type { Decision } from '../decision.js'
+import { NO_ARCHIVE } from '../session-archive.js'
+import { SessionStore } from '../session-store.js'
+import { credentialsIn } from '../session.js'
+
+/** One question, as it went over the wire, and what came of it. */
+export interface Exchanged {
+  readonly origin: string
+  /** Path and query. */
+  readonly target: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly outcome: Outcome
+  readonly elapsedMs: number
+}
+
+/** All that a check has found out. Holds credentials: only explain.ts knows what of it may be shown. */
+export interface Finding {
+  readonly config: Config
+  readonly request: AccessRequest
+  /** undefined where the path is not in normal form */
+  readonly decodedPath: string | undefined
+  /** undefined where the path belongs to none */
+  readonly channelId: string | undefined
+  readonly credentials: string
+  /** The parameters that the backend judges; undefined for the whole query. */
+  readonly credentialParams: readonly string[] | undefined
+  /** How long an admission holds for which the backend does not say. */
+  readonly recheckMs: number
+  /** What was asked and decided; undefined where the path was refused without a question. */
+  readonly asked: { readonly exchanged: Exchanged; readonly event: DecisionEvent } | undefined
+  readonly decision: Decision
+}
+
+/**
+ * Has the service's own authorizer decide about one request, with nothing remembered before it and nothing after it.
+ *
+ * @param exchange closed at the end
+ * @param now milliseconds of a clock that never goes back
+ */
+export async function check(
+  request: AccessRequest,
+  config: Config,
+  { exchange, now }: { readonly exchange: Exchange; readonly now: () => number },
+): Promise<Finding> {
+  let exchanged: Exchanged | undefined
+  let event: DecisionEvent | undefined
+  const recording: Exchange = {
+    async get(origin, target, headers) {
+      const startedAtMs = now()
+      const outcome = await exchange.get(origin, target, headers)
+      exchanged = {
+        origin,
+        target,
+        headers: { ...OWN_HEADERS, ...headers },
+        outcome,
+        elapsedMs: now() - startedAtMs,
+      }
+      return outcome
+    },
+    close: () => exchange.close(),
+  }
+  const backend = createBackend(config.backendType, config.backendUrl, recording)
+  const authorizer = createAuthorizer({
+    ...config,
+    backend,
+    breaker: new Breaker({ perAddress: 1, slowMs: 0, now, onOpen() {}, onClose() {} }),
+    store: new SessionStore({
+      idleMs: config.sessionIdleMs,
+      maxSessions: 1,
+      maxDenials: 2,
+      now,
+      archive: NO_ARCHIVE,
+    }),
+    blocks: new BlockList(now),
+    now,
+    random: () => 0,
+    onDecision: (made) => (event = made),
+    onCrowd() {},
+    onError() {},
+  })
+  try {
+    const decision = await authorizer.authorize(request)
+    const credentialParams = config.credentialParams ?? backend.credentialParams
+    const decodedPath = decodeCanonicalPath(request.path)
+    return {
+      config,
+      request,
+      decodedPath,
+      channelId: decodedPath === undefined ? undefined : channelOf(decodedPath, config.channelPattern)?.id,
+      credentials: credentialsIn(request.query, credentialParams),
+      credentialParams,
+      recheckMs: config.sessionRecheckMs ?? backend.recheckMs,
+      asked: exchanged && event && { exchanged, event },
+      decision,
+    }
+  } finally {
+    await backend.close()
+  }
+}
