@@ -7,9 +7,10 @@ cd "$(dirname "$0")/../.."
 
 project=nginx-hls-auth-check-$$
 scratch=$(mktemp -d)
-settings=(BACKEND_TYPE BACKEND_URL BACKEND_TIMEOUT BACKEND_CONNECTIONS WHEN_BACKEND_DOWN CHANNEL_PATTERN
+settings=(BACKEND_TYPE BACKEND_URL BACKEND_TIMEOUT BACKEND_SLOW BACKEND_CONNECTIONS WHEN_BACKEND_DOWN CHANNEL_PATTERN
   CREDENTIAL_PARAMS TOKENLESS_REQUESTS SESSION_IDLE SESSION_RECHECK DENY_TTL EDGE_TTL
-  MAX_SESSIONS MAX_DENIALS LOG_LEVEL DEMO_BACKEND MEDIA_DIR)
+  MAX_SESSIONS MAX_DENIALS EVENTS_URL EVENTS_MIN_DURATION LOG_LEVEL ADMIN_PORT ADMIN_TOKEN
+  DEMO_BACKEND MEDIA_DIR)
 
 # Neither a .env in this checkout nor the caller's shell decides what is tested.
 unset "${settings[@]}"
@@ -101,6 +102,11 @@ check 'hls-auth: no port on this machine' '{}' "$(state hls-auth '{{json .HostCo
 check 'demo: no port on this machine' '{}' "$(state demo '{{json .HostConfig.PortBindings}}')"
 check 'nginx: one port on this machine' "$DEMO_PORT" \
   "$(state nginx '{{range .HostConfig.PortBindings}}{{range .}}{{.HostPort}}{{end}}{{end}}')"
+sessions() {
+  compose exec -T hls-auth node -e 'fetch("http://127.0.0.1:9090/sessions", { headers: { Authorization: "Bearer " + process.env.ADMIN_TOKEN } })
+    .then((reply) => reply.json()).then(({ total }) => console.log(total > 0 ? "some" : "none"))'
+}
+check 'the operator sees who watches, from within' some "$(sessions)"
 check 'the question cannot be asked from outside' 404 "$(status "$site/_hls_auth")"
 
 # An operator's: a middleware that knows another token, and a folder with another channel.
@@ -115,12 +121,19 @@ docker run --detach --name "$project-middleware" --network "${project}_default" 
       response.writeHead(isAllowed ? 200 : 403, isAllowed ? { "X-Session-Name": "operators-viewer" } : {}).end()
     }).listen(9000)' >/dev/null
 export BACKEND_TYPE=http BACKEND_URL=http://middleware:9000/ask MEDIA_DIR=$scratch/media
+export ADMIN_TOKEN=operators-own-token-of-the-check
 # Not with --wait, which takes the demo's end for a failure.
 quietly compose up --detach
 check_soon 'operator: nginx serves the folder' 200 status "$site/play/news/index.m3u8?token=operator"
 check 'operator: a wrong token' 403 "$(status "$site/play/news/index.m3u8?token=demo")"
 check "operator: the middleware's name in nginx's log" yes \
   "$(logs nginx | grep -q 'session="operators-viewer"' && echo yes)"
+from_nginx() { compose exec -T nginx curl -s -o /dev/null -w '%{http_code}' "$@" http://hls-auth:9090/status; }
+check 'operator: the sessions page wants its token' 401 "$(from_nginx)"
+check 'operator: and opens with it' 200 "$(from_nginx -u "any:$ADMIN_TOKEN")"
+verdict() { compose exec -T hls-auth node dist/service/check/main.js "$1" >/dev/null && echo 0 || echo $?; }
+check 'operator: a check of a good token, and of a bad one' '0 1' \
+  "$(verdict 'http://x/play/news/index.m3u8?token=operator') $(verdict 'http://x/play/news/index.m3u8?token=bad')"
 check 'operator: no page of the demo' 404 "$(status "$site/")"
 check_soon 'operator: the demo has ended' 'exited 0' state demo '{{.State.Status}} {{.State.ExitCode}}'
 check 'operator: and says why' 'BACKEND_URL is set: the demo is not needed.' \
