@@ -1,8 +1,25 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { DecisionEvent } from '../authorizer.js'
-import type { Decision } from '../decision.js'
+import type { Decision, Failure } from '../decision.js'
 import type { Observer } from '../observer.js'
 import type { CloseReason } from '../session-store.js'
+
+/** Why a backend gave no decision, but for `breaker`: then it was not asked. */
+const FAILURES: readonly Failure[] = [
+  'refused',
+  'reset',
+  'dns',
+  'tls',
+  'timeout',
+  'malformed',
+  'status',
+  'error',
+]
+const CLOSE_REASONS: readonly CloseReason[] = ['idle', 'full', 'replaced', 'refused', 'operator']
+
+function noneOf(sources: readonly Decision['source'][]): Record<string, number> {
+  return Object.fromEntries(sources.map((source) => [source, 0]))
+}
 
 /** What is read when somebody asks for the metrics. */
 export interface Gauges {
@@ -18,7 +35,22 @@ export interface Gauges {
 export class Metrics implements Observer {
   readonly #registry = new Registry()
   // Counted in an object and handed to prom-client when somebody asks: each request passes here.
-  readonly #replies: Record<'allow' | 'deny', Record<string, number>> = { allow: {}, deny: {} }
+  // Every series is there from the start: Prometheus does not see the first step of one that appears with it.
+  readonly #replies = {
+    allow: noneOf(['remembered', 'backend', 'kept', 'open-door']),
+    deny: noneOf([
+      'remembered',
+      'backend',
+      'kept',
+      'closed-door',
+      'single-failure',
+      'path',
+      'crowd',
+      'blocked',
+      'foreign',
+      'error',
+    ]),
+  }
   readonly #latency: Histogram<'outcome'>
   readonly #errors: Counter<'kind'>
   readonly #opened: Counter
@@ -57,6 +89,9 @@ export class Metrics implements Observer {
     this.#closed = counter('sessions_closed_total', 'Sessions closed.', ['reason'])
     this.#outages = counter('outages_total', 'Outages of the backend.')
     this.#openDoor = counter('open_door_admissions_total', 'Viewers admitted without a decision.')
+    for (const outcome of ['allow', 'deny', 'unavailable']) this.#latency.zero({ outcome })
+    for (const kind of FAILURES) this.#errors.inc({ kind }, 0)
+    for (const reason of CLOSE_REASONS) this.#closed.inc({ reason }, 0)
     const gauge = (name: string, help: string, read: () => number) =>
       new Gauge({
         name: `hls_auth_${name}`,
@@ -80,7 +115,7 @@ export class Metrics implements Observer {
 
   onReply({ allowed, source }: Decision): void {
     const counts = this.#replies[allowed ? 'allow' : 'deny']
-    counts[source] = (counts[source] ?? 0) + 1
+    counts[source] = counts[source]! + 1
   }
 
   onDecision({ answer, verdict, elapsedMs }: DecisionEvent): void {

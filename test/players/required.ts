@@ -12,6 +12,12 @@ export function setup(): void {
     spawnSync('ffmpeg', ['-version']).error
       ? 'ffmpeg is not on PATH: install it (Debian: apt-get install -y ffmpeg).'
       : undefined,
+    spawnSync('promtool', ['--version']).error
+      ? 'promtool is not on PATH: install it (Debian: apt-get install -y --no-install-recommends prometheus).'
+      : undefined,
+    spawnSync('jq', ['--version']).error
+      ? 'jq is not on PATH: install it (Debian: apt-get install -y jq).'
+      : undefined,
     existsSync(CHROMIUM)
       ? undefined
       : `there is no ${CHROMIUM}: install it (Debian: apt-get install -y chromium) or set CHROMIUM.`,
