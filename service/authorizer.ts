@@ -128,18 +128,15 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     const { key, channelId } = place
     // Without credentials the key is the viewer's own.
     const session = place.isTokenless ? store.newestSession(key) : store.session(key)
-    if (session !== undefined) {
-      if (now() >= session.recheckAtMs && !questions.has(session.key) && breaker.mayAsk()) {
-        askOnce(session.key, () => recheck(session)).catch(options.onError)
-      }
-      return admit(session, channelId)
-    }
+    if (session !== undefined) return admitKnown(session, channelId)
 
     const denial = store.denial(key)
     if (denial !== undefined && now() < denial.freshUntilMs) return refuseAt(place, denial)
     const unreadable = store.denial(requestKeyOf(key, request))
     if (unreadable !== undefined && now() < unreadable.freshUntilMs)
       return refuse(unreadable.refusal, channelId, NOT_AT_THE_EDGE)
+    const others = place.isTokenless ? store.recallNewest(key) : store.recall(key)
+    if (others !== undefined) return admitKnown(others, channelId)
     if (breaker.isOpen) return decideUnasked(request, place, denial?.refusal)
     // Not remembered: the next request asks again.
     if (!questions.has(key) && breaker.isCrowded(request.clientIp)) {
@@ -147,6 +144,13 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       return refuse(denial?.refusal ?? 403, channelId, NOT_AT_THE_EDGE)
     }
     return askOnce(key, () => open(request, place, denial?.refusal))
+  }
+
+  function admitKnown(session: Session, channelId: string): Decision {
+    if (now() >= session.recheckAtMs && !questions.has(session.key) && breaker.mayAsk()) {
+      askOnce(session.key, () => recheck(session)).catch(options.onError)
+    }
+    return admit(session, channelId)
   }
 
   /** While the backend is down nobody waits for it: who asks for its recovery's sake has his decision already. */

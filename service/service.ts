@@ -13,7 +13,7 @@ import { SessionStore } from './session-store.js'
 
 // Idle sessions are forgotten a few at a time, so that no request waits for it.
 const TICK_MS = 100
-const SWEEP_SESSIONS = 2_000
+const SWEEP_SESSIONS = 500
 
 const CROWD_REPORT_MS = 10_000
 
@@ -36,7 +36,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
   })
   // A viewer whom nginx answers by itself is seen here once in EDGE_TTL, and once more while that is renewed.
   const idleMs = config.sessionIdleMs + 2 * config.edgeTtlMs
-  const { archive, sessions } = openStateDir(config.stateDir, idleMs, log)
+  const { archive, sessions } = openStateDir(config, idleMs, log)
   const { maxSessions, maxDenials } = config
   const store = new SessionStore({ idleMs, maxSessions, maxDenials, now, archive })
   for (const session of sessions) store.restore(session)
@@ -121,16 +121,15 @@ export async function startService(config: Config, log: Logger): Promise<Running
 }
 
 /** Sessions of the last time. A folder that cannot be used costs nothing but them. */
-function openStateDir(folder: string | undefined, idleMs: number, log: Logger) {
+function openStateDir({ stateDir: folder, port }: Config, idleMs: number, log: Logger) {
   const nothing = { archive: NO_ARCHIVE, sessions: [] }
   if (folder === undefined) return nothing
-  const onFailure = (error: Error) =>
-    log.error(
-      { folder, error: error.message },
-      'STATE_DIR cannot be used: sessions will not survive a restart',
-    )
+  const onFailure = ({ message }: Error) =>
+    log.error({ folder, error: message }, 'STATE_DIR cannot be used: sessions will not survive a restart')
+  const onRecovery = () => log.warn({ folder }, 'STATE_DIR can be used again')
   try {
-    return openArchive({ folder, now, wallNow: Date.now, idleMs, onFailure })
+    const instance = String(port)
+    return openArchive({ folder, instance, now, wallNow: Date.now, idleMs, onFailure, onRecovery })
   } catch (error) {
     onFailure(error as Error)
     return nothing

@@ -78,6 +78,23 @@ export class SessionStore {
     if (this.has(session)) this.#options.archive.put(session)
   }
 
+  /** The session of a key that another service has had until now. */
+  recall(key: string): Session | undefined {
+    return this.#takeOver(this.#options.archive.find(key))
+  }
+
+  /** The session that this viewer opened last at another service. */
+  recallNewest(viewerKey: string): Session | undefined {
+    return this.#takeOver(this.#options.archive.findNewest(viewerKey))
+  }
+
+  #takeOver(session: Session | undefined): Session | undefined {
+    if (session === undefined) return undefined
+    this.restore(session)
+    this.#options.archive.put(session)
+    return session
+  }
+
   /** Takes a session over from the archive; the one seen longest ago comes first. */
   restore(session: Session): void {
     const replaced = this.#entries.get(session.key)
@@ -95,13 +112,15 @@ export class SessionStore {
     this.#newestOfViewer.set(session.viewerKey, entry)
     this.#appendSeen(entry)
     this.#denials.delete(session.key)
-    if (this.#entries.size > this.#options.maxSessions) this.#remove(this.#seenFirst!)
+    if (this.#entries.size > this.#options.maxSessions) this.#forget(this.#seenFirst!)
   }
 
   /** Forgets this very session; another that has taken its place stays. */
   close(session: Session): void {
     const entry = this.#entries.get(session.key)
-    if (entry?.session === session) this.#remove(entry)
+    if (entry?.session !== session) return
+    this.#remove(entry)
+    this.#options.archive.remove(session)
   }
 
   /** Whether this very session is open. */
@@ -126,7 +145,7 @@ export class SessionStore {
   sweep(most: number): void {
     this.#denials.renew()
     for (let count = 0; count < most && this.#seenFirst && this.#isIdle(this.#seenFirst); count++) {
-      this.#remove(this.#seenFirst)
+      this.#forget(this.#seenFirst)
     }
   }
 
@@ -137,7 +156,7 @@ export class SessionStore {
   #seen(entry: Entry | undefined): Session | undefined {
     if (entry === undefined) return undefined
     if (this.#isIdle(entry)) {
-      this.#remove(entry)
+      this.#forget(entry)
       return undefined
     }
     const nowMs = this.#options.now()
@@ -154,10 +173,14 @@ export class SessionStore {
     return entry.session
   }
 
+  #forget(entry: Entry): void {
+    this.#remove(entry)
+    this.#options.archive.release(entry.session)
+  }
+
   #remove(entry: Entry): void {
     const { session, openedBefore, openedAfter } = entry
     this.#entries.delete(session.key)
-    this.#options.archive.remove(session)
     this.#unlinkSeen(entry)
     if (openedBefore) openedBefore.openedAfter = openedAfter
     if (openedAfter) openedAfter.openedBefore = openedBefore
