@@ -147,7 +147,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   }
 
   function admitKnown(session: Session, channelId: string): Decision {
-    if (now() >= session.recheckAtMs && !questions.has(session.key) && breaker.mayAsk()) {
+    if (now() >= session.recheckAtMs && !questions.has(session.key) && mayAsk(session)) {
       askOnce(session.key, () => recheck(session)).catch(options.onError)
     }
     return admit(session, channelId)
@@ -158,7 +158,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     const session = newSession(request, place)
     const decision = conclude(session, request, place, known, NOT_ASKED)
     if (decision.allowed) session.recheckAtMs = now()
-    else if (!questions.has(place.key) && breaker.mayAsk()) {
+    else if (!questions.has(place.key) && breaker.mayAsk(request.clientIp)) {
       askOnce(place.key, () => open(request, place, known)).catch(options.onError)
     }
     return decision
@@ -249,13 +249,16 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   function checkUndecided(most: number): void {
     let room = most - questions.size
     for (const session of undecided) {
-      if (room <= 0) return
+      if (room <= 0 || !breaker.isAskable) return
       if (now() < session.recheckAtMs || questions.has(session.key)) continue
       if (!store.has(session)) {
         undecided.delete(session)
         continue
       }
-      if (!breaker.mayAsk()) return
+      if (!mayAsk(session)) continue
+      // Behind all others, should it be asked about again.
+      undecided.delete(session)
+      undecided.add(session)
       askOnce(session.key, () => recheck(session)).catch(options.onError)
       room--
     }
@@ -277,6 +280,10 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     if (isTokenless) return refuse(refusal, channelId, NOT_AT_THE_EDGE)
     const freshMs = Math.min(options.edgeTtlMs, freshUntilMs - now())
     return refuse(refusal, channelId, { freshMs, isStaleAllowed: true })
+  }
+
+  function mayAsk({ key }: Session): boolean {
+    return breaker.mayAsk(partsOf(key).clientIp)
   }
 
   function ask({ id, key, path, query }: Session): Promise<Answer> {

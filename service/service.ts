@@ -44,7 +44,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
   const onError = (error: Error) => log.error({ error: error.name, stack: stackOnly(error) }, 'a bug')
   const account = new OutageAccount({ log, now })
   const breaker = new Breaker({
-    perAddress: Math.ceil(config.backendConnections / 2),
+    perNetwork: Math.ceil(config.backendConnections / 2),
     slowMs: config.backendSlowMs,
     now,
     onOpen: () => account.begin(),

@@ -32,7 +32,7 @@ const store = new SessionStore({
 })
 const authorizer = createAuthorizer({
   backend,
-  breaker: new Breaker({ perAddress: 32, slowMs: 1_000, now, onOpen: () => {}, onClose: () => {} }),
+  breaker: new Breaker({ perNetwork: 32, slowMs: 1_000, now, onOpen: () => {}, onClose: () => {} }),
   store,
   random: Math.random,
   whenBackendDown: 'deny',
