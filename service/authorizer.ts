@@ -148,18 +148,15 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     }
     // Without credentials the key is the viewer's own.
     const session = place.isTokenless ? store.newestSession(key) : store.session(key)
-    if (session !== undefined) {
-      if (now() >= session.recheckAtMs && !questions.has(session.key) && breaker.mayAsk()) {
-        askOnce(session.key, () => recheck(session)).catch(options.onError)
-      }
-      return admit(session, 'remembered', channelId)
-    }
+    if (session !== undefined) return admitKnown(session, channelId)
 
     const denial = store.denial(key)
     if (denial !== undefined && now() < denial.freshUntilMs) return refuseAt(place, 'remembered', denial)
     const unreadable = store.denial(requestKeyOf(key, request))
     if (unreadable !== undefined && now() < unreadable.freshUntilMs)
       return refuse(unreadable.refusal, 'remembered', channelId, NOT_AT_THE_EDGE)
+    const others = place.isTokenless ? store.recallNewest(key) : store.recall(key)
+    if (others !== undefined) return admitKnown(others, channelId)
     if (breaker.isOpen) return decideUnasked(request, place, denial?.refusal)
     // Not remembered: the next request asks again.
     if (!questions.has(key) && breaker.isCrowded(request.clientIp)) {
@@ -169,12 +166,19 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     return askOnce(key, () => open(request, place, denial?.refusal))
   }
 
+  function admitKnown(session: Session, channelId: string): Decision {
+    if (now() >= session.recheckAtMs && !questions.has(session.key) && mayAsk(session)) {
+      askOnce(session.key, () => recheck(session)).catch(options.onError)
+    }
+    return admit(session, 'remembered', channelId)
+  }
+
   /** While the backend is down nobody waits for it: who asks for its recovery's sake has his decision already. */
   function decideUnasked(request: AccessRequest, place: Place, known: Refusal | undefined): Decision {
     const session = newSession(request, place)
     const decision = conclude(session, request, place, known, NOT_ASKED)
     if (decision.allowed) session.recheckAtMs = now()
-    else if (!questions.has(place.key) && breaker.mayAsk()) {
+    else if (!questions.has(place.key) && breaker.mayAsk(request.clientIp)) {
       askOnce(place.key, () => open(request, place, known)).catch(options.onError)
     }
     return decision
@@ -265,13 +269,16 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   function checkUndecided(most: number): void {
     let room = most - questions.size
     for (const session of undecided) {
-      if (room <= 0) return
+      if (room <= 0 || !breaker.isAskable) return
       if (now() < session.recheckAtMs || questions.has(session.key)) continue
       if (!store.has(session)) {
         undecided.delete(session)
         continue
       }
-      if (!breaker.mayAsk()) return
+      if (!mayAsk(session)) continue
+      // Behind all others, should it be asked about again.
+      undecided.delete(session)
+      undecided.add(session)
       askOnce(session.key, () => recheck(session)).catch(options.onError)
       room--
     }
@@ -311,6 +318,10 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     if (isTokenless) return refuse(refusal, source, channelId, NOT_AT_THE_EDGE)
     const freshMs = Math.min(options.edgeTtlMs, freshUntilMs - now())
     return refuse(refusal, source, channelId, { freshMs, isStaleAllowed: true })
+  }
+
+  function mayAsk({ key }: Session): boolean {
+    return breaker.mayAsk(partsOf(key).clientIp)
   }
 
   function ask({ id, key, path, query }: Session): Promise<Answer> {

@@ -1,4 +1,5 @@
-import { mayBeCaused, type Answer } from './decision.js'
+import type { Answer } from './decision.js'
+import { networkOf } from './network.js'
 
 /** Failures in a row after which a backend counts as down. */
 const FAILURES_IN_A_ROW = 5
@@ -7,18 +8,19 @@ const FAILURES_IN_A_ROW = 5
 const SAMPLE = 20
 const SLOW_IN_SAMPLE = 15
 
-/** Time between two probes of a backend that is down. */
+/** Time between two probes of a backend that is down; the longer one, when both are about the same network. */
 const PROBE_MS = 1_000
+const SAME_PROBE_MS = 1_500
 
 /** An admission so long before a question still shows that the backend is not down. */
 const SERVING_MS = 1_000
 
 export interface BreakerOptions {
   /**
-   * Most questions in flight about one address. Below what the backend is asked at once, so that nobody can make others,
+   * Most questions in flight about one network (see {@link networkOf}). Below what the backend is asked at once, so that nobody can make others,
    * or himself, wait for a backend that is well: what waits too long counts as an outage, and lets viewers in.
    */
-  readonly perAddress: number
+  readonly perNetwork: number
   /** An answer that takes longer is slow; 0: none is. */
   readonly slowMs: number
   /** Milliseconds of a clock that never goes back: libraries measure by the wall clock, and stay open when it is set back. */
@@ -35,12 +37,13 @@ export interface BreakerOptions {
 export class Breaker {
   #isOpen = false
   #failures = 0
-  #lastFailedAddress: string | undefined
-  /** Of the last answers: the address that a slow one was about, undefined for one in time. */
+  #lastFailed: string | undefined
+  /** Of the last answers: the network that a slow one was about, undefined for one in time. */
   #slow: (string | undefined)[] = []
   #lastProbeAtMs = 0
-  /** The last admission at each of two addresses: one of them is not the asker's. */
-  #lastAdmitted: readonly { readonly clientIp: string; readonly atMs: number }[] = []
+  #lastProbed: string | undefined
+  /** The last admission in each of two networks: one of them is not the asker's. */
+  #lastAdmitted: readonly { readonly network: string; readonly atMs: number }[] = []
   readonly #inFlight = new Map<string, number>()
   readonly #options: BreakerOptions
 
@@ -52,58 +55,71 @@ export class Breaker {
     return this.#isOpen
   }
 
-  /** Whether a question may go to the backend now. While it is open, yes means that the caller does ask. */
-  mayAsk(): boolean {
+  /** Whether a question about anybody may go to the backend now. */
+  get isAskable(): boolean {
+    return !this.#isOpen || this.#options.now() - this.#lastProbeAtMs >= PROBE_MS
+  }
+
+  /**
+   * Whether a question may go to the backend now. While it is open, yes means that the caller does ask. Others come
+   * before who asked last: nobody whose own questions fail can keep it open.
+   */
+  mayAsk(clientIp: string): boolean {
     if (!this.#isOpen) return true
+    const network = networkOf(clientIp)
     const now = this.#options.now()
-    if (now - this.#lastProbeAtMs < PROBE_MS) return false
+    if (now - this.#lastProbeAtMs < (network === this.#lastProbed ? SAME_PROBE_MS : PROBE_MS)) return false
     this.#lastProbeAtMs = now
+    this.#lastProbed = network
     return true
   }
 
-  /** Whether as many questions as one address may have are in flight about it. */
+  /** Whether as many questions as one network may have are in flight about it. */
   isCrowded(clientIp: string): boolean {
-    return (this.#inFlight.get(clientIp) ?? 0) >= this.#options.perAddress
+    return (this.#inFlight.get(networkOf(clientIp)) ?? 0) >= this.#options.perNetwork
   }
 
-  /** Whether somebody at another address was admitted after this moment, or just before. */
+  /** Whether somebody in another network was admitted after this moment, or just before. */
   isServingOthers(clientIp: string, sinceMs: number): boolean {
-    return this.#lastAdmitted.some((one) => one.clientIp !== clientIp && one.atMs >= sinceMs - SERVING_MS)
+    const network = networkOf(clientIp)
+    return this.#lastAdmitted.some((one) => one.network !== network && one.atMs >= sinceMs - SERVING_MS)
   }
 
   /** Learns from a question what it tells about the backend. */
   async watch(clientIp: string, question: () => Promise<Answer>): Promise<Answer> {
     const { now } = this.#options
     const startedAtMs = now()
-    this.#inFlight.set(clientIp, (this.#inFlight.get(clientIp) ?? 0) + 1)
+    const network = networkOf(clientIp)
+    this.#inFlight.set(network, (this.#inFlight.get(network) ?? 0) + 1)
     try {
       const answer = await question()
-      this.#learn(clientIp, answer, now() - startedAtMs)
+      this.#learn(network, answer, now() - startedAtMs)
       return answer
     } finally {
-      const left = this.#inFlight.get(clientIp)! - 1
-      if (left === 0) this.#inFlight.delete(clientIp)
-      else this.#inFlight.set(clientIp, left)
+      const left = this.#inFlight.get(network)! - 1
+      if (left === 0) this.#inFlight.delete(network)
+      else this.#inFlight.set(network, left)
     }
   }
 
   /** One answer in time closes it again; a slow one does not. */
-  #learn(clientIp: string, answer: Answer, elapsedMs: number): void {
+  #learn(network: string, answer: Answer, elapsedMs: number): void {
     const hasFailed = answer.outcome === 'unavailable'
     const isSlow = this.#options.slowMs > 0 && elapsedMs > this.#options.slowMs
     if (hasFailed) {
-      // What the question itself may have caused is confirmed only by a failure at another address.
-      if (!mayBeCaused(answer) || clientIp !== this.#lastFailedAddress) this.#failures++
-      this.#lastFailedAddress = clientIp
+      // A script that breaks off or hangs on some query, a limit for who asks too much: what may be about one viewer is
+      // confirmed only by a failure in another network.
+      if (isUnmistakable(answer) || network !== this.#lastFailed) this.#failures++
+      this.#lastFailed = network
     } else {
       this.#failures = 0
-      this.#lastFailedAddress = undefined
+      this.#lastFailed = undefined
     }
     if (answer.outcome === 'allow') {
-      const others = this.#lastAdmitted.filter((one) => one.clientIp !== clientIp)
-      this.#lastAdmitted = [{ clientIp, atMs: this.#options.now() }, ...others].slice(0, 2)
+      const others = this.#lastAdmitted.filter((one) => one.network !== network)
+      this.#lastAdmitted = [{ network, atMs: this.#options.now() }, ...others].slice(0, 2)
     }
-    this.#slow = [...this.#slow.slice(1 - SAMPLE), isSlow ? clientIp : undefined]
+    this.#slow = [...this.#slow.slice(1 - SAMPLE), isSlow ? network : undefined]
     if (this.#isOpen) {
       if (!hasFailed && !isSlow) this.#close()
     } else if (this.#failures >= FAILURES_IN_A_ROW || this.#isSlow()) {
@@ -111,9 +127,9 @@ export class Breaker {
     }
   }
 
-  /** Most of the last answers were slow, and not about one address alone: nobody can be slow for all. */
+  /** Most of the last answers were slow, and not about one network alone: nobody can be slow for all. */
   #isSlow(): boolean {
-    const slow = this.#slow.filter((address) => address !== undefined)
+    const slow = this.#slow.filter((network) => network !== undefined)
     return slow.length >= SLOW_IN_SAMPLE && new Set(slow).size > 1
   }
 
@@ -128,4 +144,9 @@ export class Breaker {
     this.#slow = []
     this.#options.onClose()
   }
+}
+
+/** Nobody was there to read the question. */
+function isUnmistakable({ failure }: Answer & { outcome: 'unavailable' }): boolean {
+  return failure === 'refused' || failure === 'dns' || failure === 'tls'
 }

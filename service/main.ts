@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { pino } from 'pino'
 import { ConfigError, parseConfig, type Config } from './config.js'
 import { startService } from './service.js'
@@ -19,6 +20,8 @@ function readConfig(): Config {
 
 const config = readConfig()
 const log = pino({ level: config.logLevel, base: null })
+// From now on: a start that is cut short while sessions are read would look like one that they have broken.
+const ending = Promise.race(['SIGTERM', 'SIGINT'].map((signal) => once(process, signal)))
 const service = await startService(config, log).catch((error: NodeJS.ErrnoException) => {
   const reasons: Record<string, string> = {
     EADDRINUSE: 'another program listens there: set another PORT',
@@ -29,8 +32,6 @@ const service = await startService(config, log).catch((error: NodeJS.ErrnoExcept
   return fail(`cannot listen on ${config.host}:${config.port}: ${reasons[error.code ?? ''] ?? error.message}`)
 })
 
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  process.once(signal, () => {
-    void service.stop().then(() => process.exit(0))
-  })
-}
+await ending
+await service.stop()
+process.exit(0)

@@ -18,6 +18,10 @@ export interface OutageAccountOptions {
 export class OutageAccount implements Observer {
   #current: Outage | undefined
   #outages = 0
+  /** Who came in and is not decided about yet. */
+  readonly #waiting = new WeakSet<DecisionEvent['session']>()
+  /** How many of them came in while no outage was known: the failures that show one come before it. */
+  #early = 0
   readonly #options: OutageAccountOptions
 
   constructor(options: OutageAccountOptions) {
@@ -40,10 +44,11 @@ export class OutageAccount implements Observer {
     this.#current = {
       beganAtMs: this.#options.now(),
       endedAtMs: undefined,
-      admitted: 0,
+      admitted: this.#early,
       confirmed: 0,
       closed: 0,
     }
+    this.#early = 0
     this.#options.log.error(
       'outage began: the backend fails or is too slow, new viewers get WHEN_BACKEND_DOWN',
     )
@@ -58,11 +63,23 @@ export class OutageAccount implements Observer {
   }
 
   /** Counts who was admitted without a decision, and what the backend decided about them afterwards. */
-  onDecision({ verdict, wasUndecided }: Pick<DecisionEvent, 'verdict' | 'wasUndecided'>): void {
+  onDecision({
+    session,
+    verdict,
+    wasUndecided,
+  }: Pick<DecisionEvent, 'session' | 'verdict' | 'wasUndecided'>): void {
     const outage = this.#current
-    if (outage === undefined) return
-    if (verdict.source === 'open-door') outage.admitted++
-    if (!wasUndecided || verdict.source !== 'backend') return
+    if (verdict.source === 'open-door') {
+      this.#waiting.add(session)
+      if (outage === undefined) this.#early++
+      else outage.admitted++
+    }
+    // Not who came in before this service was started, or before an account that is closed.
+    if (!wasUndecided || verdict.source !== 'backend' || !this.#waiting.delete(session)) return
+    if (outage === undefined) {
+      this.#early = Math.max(0, this.#early - 1)
+      return
+    }
     if (verdict.allow) outage.confirmed++
     else outage.closed++
     const isDone = outage.confirmed + outage.closed >= outage.admitted

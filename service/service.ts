@@ -21,7 +21,7 @@ import { versionOfPackage } from './version.js'
 
 // Idle sessions are forgotten a few at a time, so that no request waits for it.
 const TICK_MS = 100
-const SWEEP_SESSIONS = 2_000
+const SWEEP_SESSIONS = 500
 
 const VERSION = versionOfPackage()
 
@@ -49,7 +49,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
   const backend = createBackend(config.backendType, config.backendUrl, exchange)
   // A viewer whom nginx answers by itself is seen here once in EDGE_TTL, and once more while that is renewed.
   const idleMs = config.sessionIdleMs + 2 * config.edgeTtlMs
-  const { archive, sessions } = openStateDir(config.stateDir, idleMs, log)
+  const { archive, sessions } = openStateDir(config, idleMs, log)
   const { maxSessions, maxDenials } = config
   const account = new OutageAccount({ log, now })
   const recent = new Recent(now)
@@ -67,7 +67,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
   // Only the stack's own lines: a message may quote what a viewer sent.
   const onError = (error: Error) => log.error({ error: error.name, stack: stackOnly(error) }, 'a bug')
   const breaker = new Breaker({
-    perAddress: Math.ceil(config.backendConnections / 2),
+    perNetwork: Math.ceil(config.backendConnections / 2),
     slowMs: config.backendSlowMs,
     now,
     onOpen: observer.onOutage,
@@ -157,16 +157,15 @@ export async function startService(config: Config, log: Logger): Promise<Running
 }
 
 /** Sessions of the last time. A folder that cannot be used costs nothing but them. */
-function openStateDir(folder: string | undefined, idleMs: number, log: Logger) {
+function openStateDir({ stateDir: folder, port }: Config, idleMs: number, log: Logger) {
   const nothing = { archive: NO_ARCHIVE, sessions: [] }
   if (folder === undefined) return nothing
-  const onFailure = (error: Error) =>
-    log.error(
-      { folder, error: error.message },
-      'STATE_DIR cannot be used: sessions will not survive a restart',
-    )
+  const onFailure = ({ message }: Error) =>
+    log.error({ folder, error: message }, 'STATE_DIR cannot be used: sessions will not survive a restart')
+  const onRecovery = () => log.warn({ folder }, 'STATE_DIR can be used again')
   try {
-    return openArchive({ folder, now, wallNow: Date.now, idleMs, onFailure })
+    const instance = String(port)
+    return openArchive({ folder, instance, now, wallNow: Date.now, idleMs, onFailure, onRecovery })
   } catch (error) {
     onFailure(error as Error)
     return nothing

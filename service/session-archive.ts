@@ -1,25 +1,24 @@
 import { createHash } from 'node:crypto'
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
-import { join } from 'node:path'
 import { open, type Database, type RootDatabase } from 'lmdb'
+import { PAGE_BYTES, prepareFolder } from './archive-folder.js'
 import type { Refusal } from './decision.js'
-import { MAX_RECHECK_MS, partsOf, viewerKeyOf, type Session } from './session.js'
+import { keep, revive, type KeptSession } from './kept-session.js'
+import { partsOf, viewerKeyOf, type Session } from './session.js'
 
-/** Where sessions outlive the service. Nothing here throws, and nothing waits for the disk. */
+/**
+ * Where sessions outlive the service, and where services on one machine find each other's. Nothing here throws, and
+ * nothing waits for the disk.
+ */
 export interface SessionArchive {
   /** Takes a session in, or what has changed about it. */
   put(session: Session): void
   remove(session: Session): void
+  /** Removes a session that this service has forgotten, unless it is another's by now. */
+  release(session: Session): void
+  /** Another service's session of this key. */
+  find(key: string): Session | undefined
+  /** The session that this viewer has opened last at another service. */
+  findNewest(viewerKey: string): Session | undefined
   /** Keeps a refusal, and gives it back until two renewals later. */
   refuse(key: string, refusal: Refusal): void
   pardon(key: string): void
@@ -33,39 +32,39 @@ export interface SessionArchive {
 export interface OpenArchiveOptions {
   /** A folder of its own; made where it is missing. */
   readonly folder: string
+  /** The same at each start, and another for each service that shares the folder. */
+  readonly instance: string
   /** Milliseconds of the service's monotonic clock. */
   readonly now: () => number
   /** Milliseconds of the wall clock, by which times outlive a restart. */
   readonly wallNow: () => number
   /** Sessions that were last seen longer ago are not given back, with {@link CLOCK_SLACK_MS} for a clock that was set. */
   readonly idleMs: number
-  /** Called once when nothing can be written any more: the archive takes nothing from then on. */
+  /** Called when nothing can be written any more; it is tried again after {@link PAUSE_MS}. */
   readonly onFailure: (error: Error) => void
-}
-
-/** What is kept of a session; times by the wall clock, null for never. */
-interface Kept {
-  readonly key: string
-  readonly id: string
-  readonly path: string
-  readonly query: string
-  readonly name: string
-  readonly source: Session['source']
-  readonly openedAt: number
-  readonly seenAt: number
-  readonly recheckAt: number | null
+  /** Called when it can be written again. */
+  readonly onRecovery: () => void
 }
 
 /** How far the wall clock may be set while the service is down, without sessions lost by it. */
 const CLOCK_SLACK_MS = 2 * 3_600_000
 
-/** Starts in a row that did not come to their end, after which the folder's contents are given up. */
-const MAX_BROKEN_STARTS = 2
+/**
+ * Nothing is written for so long after a failure. Whoever watches is put in again before long, since that is when he was
+ * seen; and who was refused meanwhile is due for a question at once, should the service start anew.
+ */
+const PAUSE_MS = 30_000
+
+/** Most sessions of one viewer that are looked at for his newest. */
+const MAX_OF_VIEWER = 100
 
 /** An archive that keeps nothing. */
 export const NO_ARCHIVE: SessionArchive = {
   put() {},
   remove() {},
+  release() {},
+  find: () => undefined,
+  findNewest: () => undefined,
   refuse() {},
   pardon() {},
   refusal: () => undefined,
@@ -75,151 +74,155 @@ export const NO_ARCHIVE: SessionArchive = {
 
 /**
  * Opens the archive (LMDB: what was put survives `kill -9` of the process as soon as it is committed, some milliseconds
- * later) and gives its sessions back, those seen longest ago first.
+ * later) and gives this service's sessions back, those seen longest ago first. Others' are found when they are asked for.
  *
  * @throws when the folder cannot be written or holds something else
  */
 export function openArchive(options: OpenArchiveOptions): { archive: SessionArchive; sessions: Session[] } {
-  const { folder, now, wallNow, idleMs, onFailure } = options
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const path = join(folder, 'sessions')
-  const marker = join(folder, 'starting')
-  // A damaged file may end the process while it is read, at each start anew: then it is given up.
-  const brokenStarts = countIn(marker)
-  if (brokenStarts >= MAX_BROKEN_STARTS) rmSync(path, { recursive: true, force: true })
-  writeFileSync(marker, String(brokenStarts >= MAX_BROKEN_STARTS ? 1 : brokenStarts + 1))
-
-  if (!isWhole(join(path, 'data.mdb'))) throw new Error('the file is damaged; remove it')
-  const root: RootDatabase = open({ path, pageSize: PAGE_BYTES, maxDbs: 3 })
-  const database: Database<Kept, Buffer> = root.openDB({ name: 'sessions', ...FORMAT })
-  // Two generations, as in memory: letting go of one takes no time.
-  let [young, old] = ['refusals-0', 'refusals-1'].map((name) =>
+  const { instance, now, wallNow, idleMs } = options
+  const { path, markRead } = prepareFolder(options.folder, instance)
+  // Without batches: one that fails rejects a promise that nobody can catch, which ends the process.
+  const root: RootDatabase = open({ path, pageSize: PAGE_BYTES, maxDbs: 4, eventTurnBatching: false })
+  // What a service that was killed still holds would keep the file growing.
+  root.readerCheck()
+  const database: Database<KeptSession, Buffer> = root.openDB({ name: 'sessions', ...FORMAT })
+  // Two generations, as in memory: letting go of one takes no time. All services write to the same.
+  const refusals = ['refusals-0', 'refusals-1'].map((name) =>
     root.openDB<[refusal: Refusal, at: number], Buffer>({ name, ...FORMAT }),
-  ) as [Refusals, Refusals]
-  const kept: Kept[] = []
+  )
+  const counters = root.openDB<number, string>({ name: 'counters' })
+  const generation = () => counters.get('generation') ?? 0
+  let knownGeneration = generation()
+  // What is not yet committed counts, too.
+  const young = () => refusals[Math.max(knownGeneration, generation()) % 2]!
+
+  const toWall = () => wallNow() - now()
+  const isFresh = (at: number, ms: number) => wallNow() - at <= ms + CLOCK_SLACK_MS
+  const isUsable = ({ key, id, seenAt }: Partial<KeptSession>) =>
+    typeof key === 'string' && typeof id === 'string' && isFresh(seenAt ?? 0, idleMs)
+  const kept: KeptSession[] = []
+  const tooOld: Buffer[] = []
   for (const { key: hash, value } of database.getRange()) {
-    const isUsable = typeof value?.key === 'string' && typeof value.id === 'string'
-    if (isUsable && wallNow() - value.seenAt <= idleMs + CLOCK_SLACK_MS) kept.push(value)
-    else void database.remove(hash)
+    if (!isUsable(value)) tooOld.push(hash)
+    else if (value.by === instance) kept.push(value)
   }
   const sessions = kept
     .toSorted((one, other) => one.seenAt - other.seenAt)
-    .map((one) => revive(one, now() - wallNow(), now()))
-  rmSync(marker, { force: true })
+    .map((one) => revive(one, toWall(), now()))
+  markRead()
 
+  let pausedUntilMs = 0
   let hasFailed = false
   const fail = (error: unknown) => {
+    pausedUntilMs = now() + PAUSE_MS
     if (hasFailed) return
     hasFailed = true
-    onFailure(error instanceof Error ? error : new Error(String(error)))
+    options.onFailure(error instanceof Error ? error : new Error(String(error)))
   }
-  const attempt = (write: () => Promise<boolean>) => {
-    if (hasFailed) return
+  const failWriting = async (error: unknown) => {
+    pausedUntilMs = now() + PAUSE_MS
+    fail(await wordsOf(error))
+  }
+  const succeed = () => {
+    if (!hasFailed || now() < pausedUntilMs) return
+    hasFailed = false
+    options.onRecovery()
+  }
+  const attempt = (write: () => Promise<unknown>) => {
+    if (now() < pausedUntilMs) return
     try {
-      write().catch(fail)
+      write().then(succeed, failWriting)
     } catch (error) {
       fail(error)
     }
   }
+  const look = <T>(read: () => T): T | undefined => {
+    try {
+      return read()
+    } catch (error) {
+      fail(error)
+      return undefined
+    }
+  }
+  for (const hash of tooOld) attempt(() => database.remove(hash))
+  // What this service has put itself is in its memory, or was forgotten a moment ago.
+  const isOthers = (one: KeptSession | undefined) => one !== undefined && one.by !== instance && isUsable(one)
+
   const archive: SessionArchive = {
-    put: (session) => attempt(() => database.put(hashOf(session.key), keep(session, wallNow() - now()))),
-    remove: (session) => attempt(() => database.remove(hashOf(session.key))),
-    refuse: (key, refusal) => attempt(() => young.put(hashOf(key), [refusal, wallNow()])),
+    put: (session) => attempt(() => database.put(hashOfSession(session), keep(session, toWall(), instance))),
+    remove: (session) => attempt(() => database.remove(hashOfSession(session))),
+    release(session) {
+      if (look(() => database.get(hashOfSession(session)))?.by === instance) archive.remove(session)
+    },
+    find: (key) =>
+      look(() => {
+        const viewerKey = viewerKeyOf(key, partsOf(key).credentials)
+        const one = database.get(hashOfSession({ viewerKey, key }))
+        return isOthers(one) ? revive(one!, toWall(), now()) : undefined
+      }),
+    findNewest: (viewerKey) =>
+      look(() => {
+        const start = hashOf(viewerKey)
+        const end = Buffer.concat([start, Buffer.alloc(HASH_BYTES + 1, 0xff)])
+        const range = [...database.getRange({ start, end, limit: MAX_OF_VIEWER })]
+        const [newest] = range
+          .map(({ value }) => value)
+          .filter(isOthers)
+          .toSorted((one, other) => other.openedAt - one.openedAt)
+        return newest && revive(newest, toWall(), now())
+      }),
+    refuse: (key, refusal) => attempt(() => young().put(hashOf(key), [refusal, wallNow()])),
     pardon(key) {
       const hash = hashOf(key)
-      for (const refusals of [young, old]) if (refusals.doesExist(hash)) attempt(() => refusals.remove(hash))
+      for (const half of refusals) if (look(() => half.doesExist(hash))) attempt(() => half.remove(hash))
     },
-    refusal(key) {
-      if (hasFailed) return undefined
-      const hash = hashOf(key)
-      const [refusal, at] = young.get(hash) ?? old.get(hash) ?? []
-      return at !== undefined && wallNow() - at <= 2 * idleMs + CLOCK_SLACK_MS ? refusal : undefined
-    },
+    refusal: (key) =>
+      look(() => {
+        const hash = hashOf(key)
+        const [refusal, at] = refusals.map((half) => half.get(hash)).find(Boolean) ?? []
+        return at !== undefined && isFresh(at, 2 * idleMs) ? refusal : undefined
+      }),
     renewRefusals() {
-      ;[young, old] = [old, young]
-      attempt(() => young.clearAsync().then(() => true))
+      // Another service may have done so meanwhile.
+      const current = look(generation) ?? 0
+      if (current > knownGeneration) {
+        knownGeneration = current
+        return
+      }
+      knownGeneration++
+      attempt(() => counters.put('generation', knownGeneration))
+      attempt(() => refusals[knownGeneration % 2]!.clearAsync())
     },
     async close() {
       try {
-        await root.flushed
+        // After a failure LMDB may wait for ever.
+        if (!hasFailed) await root.flushed
+        await root.close()
       } catch (error) {
         fail(error)
       }
-      await root.close()
     },
   }
   return { archive, sessions }
 }
 
-function keep(session: Session, toWall: number): Kept {
-  const { key, id, path, query, name, source, openedAtMs, lastSeenAtMs, recheckAtMs } = session
-  return {
-    key,
-    id,
-    path,
-    query,
-    name,
-    source,
-    openedAt: openedAtMs + toWall,
-    seenAt: lastSeenAtMs + toWall,
-    recheckAt: recheckAtMs === Infinity ? null : recheckAtMs + toWall,
-  }
-}
-
-/** The viewer has had no service to ask: he counts as seen now. */
-function revive(kept: Kept, toMonotonic: number, nowMs: number): Session {
-  const { key, id, path, query, name, source, openedAt, recheckAt } = kept
-  return {
-    key,
-    viewerKey: viewerKeyOf(key, partsOf(key).credentials),
-    id,
-    path,
-    query,
-    name,
-    source,
-    openedAtMs: Math.min(Math.round(openedAt + toMonotonic), nowMs),
-    lastSeenAtMs: nowMs,
-    recheckAtMs:
-      recheckAt === null ? Infinity : Math.min(Math.round(recheckAt + toMonotonic), nowMs + MAX_RECHECK_MS),
-    failedChecks: 0,
-    archivedAtMs: nowMs,
+/** LMDB's own words come by a promise apart, which ends the process where nobody waits for it. */
+async function wordsOf(error: unknown): Promise<unknown> {
+  try {
+    await (error as { commitError?: Promise<never> }).commitError
+    return error
+  } catch (words) {
+    return words
   }
 }
 
 const FORMAT = { keyEncoding: 'binary', encoding: 'msgpack' } as const
 
-type Refusals = Database<[refusal: Refusal, at: number], Buffer>
+const HASH_BYTES = 16
 
 /** LMDB's keys are short. */
-const hashOf = (key: string) => createHash('sha256').update(key, 'latin1').digest()
+const hashOf = (key: string) => createHash('sha256').update(key, 'latin1').digest().subarray(0, HASH_BYTES)
 
-const PAGE_BYTES = 4_096
-
-/**
- * LMDB reads its file as memory, so that a file which is cut short or something else altogether ends the process. Its
- * first two pages say how far the file must go (struct MDB_meta of lmdb-js: magic and version at 24, last page at 144,
- * transaction at 152).
- */
-function isWhole(file: string): boolean {
-  if (!existsSync(file)) return true
-  const head = Buffer.alloc(2 * PAGE_BYTES)
-  const descriptor = openSync(file, 'r')
-  const read = readSync(descriptor, head, 0, head.length, 0)
-  const { size } = fstatSync(descriptor)
-  closeSync(descriptor)
-  if (size === 0) return true
-  const pages = [head.subarray(0, PAGE_BYTES), head.subarray(PAGE_BYTES)]
-  if (read < head.length || pages.some((page) => page.readUInt32LE(24) !== 0xbeefc0de)) return false
-  const [newest] = pages.toSorted((one, other) =>
-    Number(other.readBigUInt64LE(152) - one.readBigUInt64LE(152)),
-  )
-  return (Number(newest!.readBigUInt64LE(144)) + 1) * PAGE_BYTES <= size
-}
-
-function countIn(file: string): number {
-  try {
-    return Number(readFileSync(file, 'utf8')) || 1
-  } catch {
-    return 0
-  }
-}
+/** One viewer's sessions stand side by side. */
+const hashOfSession = ({ viewerKey, key }: Pick<Session, 'viewerKey' | 'key'>) =>
+  Buffer.concat([hashOf(viewerKey), hashOf(key)])

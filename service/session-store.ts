@@ -87,6 +87,23 @@ export class SessionStore {
     if (this.has(session)) this.#options.archive.put(session)
   }
 
+  /** The session of a key that another service has had until now. */
+  recall(key: string): Session | undefined {
+    return this.#takeOver(this.#options.archive.find(key))
+  }
+
+  /** The session that this viewer opened last at another service. */
+  recallNewest(viewerKey: string): Session | undefined {
+    return this.#takeOver(this.#options.archive.findNewest(viewerKey))
+  }
+
+  #takeOver(session: Session | undefined): Session | undefined {
+    if (session === undefined) return undefined
+    this.restore(session)
+    this.#options.archive.put(session)
+    return session
+  }
+
   /** Takes a session over from the archive; the one seen longest ago comes first. */
   restore(session: Session): void {
     const replaced = this.#entries.get(session.key)
@@ -104,7 +121,7 @@ export class SessionStore {
     this.#newestOfViewer.set(session.viewerKey, entry)
     this.#appendSeen(entry)
     this.#denials.delete(session.key)
-    if (this.#entries.size > this.#options.maxSessions) this.#remove(this.#seenFirst!, 'full')
+    if (this.#entries.size > this.#options.maxSessions) this.#forget(this.#seenFirst!, 'full')
   }
 
   /**
@@ -116,6 +133,7 @@ export class SessionStore {
     const entry = this.#entries.get(session.key)
     if (entry?.session !== session) return false
     this.#remove(entry, reason)
+    this.#options.archive.remove(session)
     return true
   }
 
@@ -146,7 +164,7 @@ export class SessionStore {
   sweep(most: number): void {
     this.#denials.renew()
     for (let count = 0; count < most && this.#seenFirst && this.#isIdle(this.#seenFirst); count++) {
-      this.#remove(this.#seenFirst, 'idle')
+      this.#forget(this.#seenFirst, 'idle')
     }
   }
 
@@ -157,7 +175,7 @@ export class SessionStore {
   #seen(entry: Entry | undefined): Session | undefined {
     if (entry === undefined) return undefined
     if (this.#isIdle(entry)) {
-      this.#remove(entry, 'idle')
+      this.#forget(entry, 'idle')
       return undefined
     }
     const nowMs = this.#options.now()
@@ -174,10 +192,14 @@ export class SessionStore {
     return entry.session
   }
 
+  #forget(entry: Entry, reason: CloseReason): void {
+    this.#remove(entry, reason)
+    this.#options.archive.release(entry.session)
+  }
+
   #remove(entry: Entry, reason: CloseReason): void {
     const { session, openedBefore, openedAfter } = entry
     this.#entries.delete(session.key)
-    this.#options.archive.remove(session)
     this.#unlinkSeen(entry)
     if (openedBefore) openedBefore.openedAfter = openedAfter
     if (openedAfter) openedAfter.openedBefore = openedBefore

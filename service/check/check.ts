@@ -71,7 +71,7 @@ export async function check(
   const authorizer = createAuthorizer({
     ...config,
     backend,
-    breaker: new Breaker({ perAddress: 1, slowMs: 0, now, onOpen() {}, onClose() {} }),
+    breaker: new Breaker({ perNetwork: 1, slowMs: 0, now, onOpen() {}, onClose() {} }),
     store: new SessionStore({
       idleMs: config.sessionIdleMs,
       maxSessions: 1,

@@ -33,7 +33,7 @@ const store = new SessionStore({
 })
 const authorizer = createAuthorizer({
   backend,
-  breaker: new Breaker({ perAddress: 32, slowMs: 1_000, now, onOpen: () => {}, onClose: () => {} }),
+  breaker: new Breaker({ perNetwork: 32, slowMs: 1_000, now, onOpen: () => {}, onClose: () => {} }),
   store,
   blocks: new BlockList(now),
   random: Math.random,

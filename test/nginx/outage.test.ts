@@ -6,21 +6,30 @@ import { startStack, type Stack } from './stack.js'
 let stack: Stack
 afterEach(() => stack.stop())
 
-const statusOf = async (target: string) => (await view(stack.site, target)).status
+const statusOf = async (target: string, address = '127.0.0.1') =>
+  (await view(stack.site, target, { address })).status
 
-describe('a backend that hangs', () => {
-  it('keeps nobody waiting once it is found out, and is told from one that is back', async () => {
+const outageLines = () => stack.log.filter(({ msg }) => String(msg).startsWith('outage'))
+
+describe('a backend', () => {
+  it('that hangs keeps nobody waiting once it is found out, and is told from one that is back', async () => {
     stack = await startStack({ env: { BACKEND_TIMEOUT: '300ms', DENY_TTL: '1s' }, hasDemo: false })
     expect(await statusOf('/play/a001/index.m3u8?token=demo')).toBe(200)
     const held: Socket[] = []
     stack.middleware.answerWith((request) => held.push(request.socket))
-    // Five wait for the deadline, at once.
-    const first = ['a', 'b', 'c', 'd', 'e'].map((name) => statusOf(`/play/${name}/index.m3u8?token=wrong`))
+    // Five wait for the deadline, at once: one alone may be the cause himself.
+    for (let count = 0; count < 2; count++) {
+      const alone = [1, 2, 3, 4].map((number) => statusOf(`/play/${count}${number}/index.m3u8?token=wrong`))
+      await Promise.all(alone)
+    }
+    expect(outageLines()).toEqual([])
+    const first = [2, 3, 4, 5, 6].map((last) =>
+      statusOf('/play/a001/index.m3u8?token=wrong', `127.0.0.${last}`),
+    )
     await Promise.all(first)
-    expect(stack.log.at(-1)).toMatchObject({
-      msg: expect.stringMatching(/^(outage began|decided)/) as unknown,
-    })
-    expect(stack.log.some(({ msg }) => String(msg).startsWith('outage began'))).toBe(true)
+    expect(outageLines()).toMatchObject([
+      { msg: 'outage began: the backend fails or is too slow, new viewers get WHEN_BACKEND_DOWN' },
+    ])
 
     // Behind the open door, without a question.
     expect(await statusOf('/play/b002/index.m3u8?token=wrong')).toBe(200)
@@ -39,5 +48,61 @@ describe('a backend that hangs', () => {
     expect(await statusOf('/play/c003/index.m3u8?token=wrong')).toBe(403)
     expect(await statusOf('/play/a001/low/0.ts')).toBe(200)
     for (const socket of held) socket.destroy()
+  })
+
+  it('that is back is found out within two seconds, and who came in meanwhile is checked without being seen', async () => {
+    stack = await startStack({ env: { BACKEND_TIMEOUT: '300ms' }, hasDemo: false })
+    expect(await statusOf('/play/a001/index.m3u8?token=demo')).toBe(200)
+    await stack.middleware.close()
+    const viewers = Array.from({ length: 12 }, (_, number) => ({
+      address: `127.0.0.${number + 10}`,
+      token: number % 3 === 0 ? 'wrong' : 'demo',
+    }))
+    for (const { address, token } of viewers)
+      expect(await statusOf(`/play/b002/index.m3u8?token=${token}`, address)).toBe(200)
+    // Each in a line of his own.
+    for (const { address } of viewers) {
+      expect(stack.log).toContainEqual(
+        expect.objectContaining({
+          source: 'open-door',
+          outcome: 'allow',
+          channel: 'b002',
+          ip: address,
+          session: expect.stringMatching(/^[0-9a-f]{32}$/) as unknown,
+        }),
+      )
+    }
+    await stack.middleware.listen(stack.middlewarePort)
+    const backAtMs = performance.now()
+    await expect.poll(() => outageLines().length, { interval: 10, timeout: 10_000 }).toBeGreaterThan(1)
+    expect(performance.now() - backAtMs).toBeLessThan(2_000)
+    await expect.poll(() => outageLines().length, { interval: 10, timeout: 10_000 }).toBe(3)
+    expect(outageLines().slice(1)).toMatchObject([
+      { admitted: 12 },
+      { admitted: 12, confirmed: 8, closed: 4, unchecked: 0 },
+    ])
+    // nginx repeats what no backend has decided for two seconds at most; EDGE_TTL is ten.
+    for (const { address, token } of viewers) {
+      await expect
+        .poll(() => statusOf('/play/b002/0.m4s' + (token === 'wrong' ? '?token=wrong' : ''), address))
+        .toBe(token === 'demo' ? 200 : 403)
+    }
+  })
+
+  it('and one that is slow is an outage too, until an answer comes in time', async () => {
+    stack = await startStack({ env: { BACKEND_SLOW: '100ms' }, hasDemo: false })
+    stack.middleware.answerWith((_, response) => {
+      setTimeout(() => response.writeHead(200, { 'Content-Length': 0 }).end(), 150)
+    })
+    const first = Array.from({ length: 15 }, (_, number) =>
+      statusOf('/play/a001/index.m3u8?token=demo', `127.0.0.${number + 10}`),
+    )
+    await Promise.all(first)
+    expect(outageLines()).toHaveLength(1)
+    expect(await statusOf('/play/a001/index.m3u8?token=demo', '127.0.0.9')).toBe(200)
+    expect(stack.log.at(-1)).toMatchObject({ source: 'open-door', backend: 'breaker', ms: 0 })
+    stack.middleware.answerWith(undefined)
+    await expect.poll(() => outageLines().length, { timeout: 10_000 }).toBe(3)
+    expect(outageLines().at(-1)).toMatchObject({ admitted: 1, confirmed: 1 })
   })
 })

@@ -25,6 +25,8 @@ export interface StackOptions {
 /** The whole product on this machine: middleware, service and nginx with the shipped configuration. */
 export interface Stack {
   readonly middleware: DemoMiddleware
+  /** Where the middleware listens, and can again. */
+  readonly middlewarePort: number
   readonly service: RunningService
   readonly nginx: RunningNginx
   readonly mediaDir: string
@@ -75,6 +77,7 @@ export async function startStack({
   const nginx = await startNginx({ prefix, port, servicePort: relay.port, mediaDir, extras, changes })
   return {
     middleware,
+    middlewarePort,
     service,
     nginx,
     mediaDir,

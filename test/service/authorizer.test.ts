@@ -62,7 +62,7 @@ function authorizer(options: Partial<AuthorizerOptions> = {}): Authorizer {
   return createAuthorizer({
     backend,
     breaker: new Breaker({
-      perAddress: 32,
+      perNetwork: 32,
       slowMs: 1_000,
       now: () => nowMs,
       onOpen: () => {},

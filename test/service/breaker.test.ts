@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Answer } from '../../service/decision.js'
 import { Breaker } from '../../service/breaker.js'
+import { networkOf } from '../../service/network.js'
 
 let nowMs: number
 let changes: string[]
@@ -10,7 +11,7 @@ beforeEach(() => {
   nowMs = 0
   changes = []
   breaker = new Breaker({
-    perAddress: 2,
+    perNetwork: 2,
     slowMs: 1_000,
     now: () => nowMs,
     onOpen: () => changes.push('open'),
@@ -42,8 +43,15 @@ describe('the breaker', () => {
     expect(changes).toEqual(['open'])
   })
 
-  it('does not open for failures that one viewer may cause, but for those of two', async () => {
+  it.each([
+    ['breaks off', BROKEN],
+    ['hangs', { outcome: 'unavailable', failure: 'timeout', status: undefined }],
+    ['has enough of one', { outcome: 'unavailable', failure: 'status', status: 429 }],
+  ] as const)('does not open for one viewer for whom the backend %s, but for two', async (_, BROKEN) => {
     await fail(50, BROKEN)
+    // Other addresses of the same network are the same customer.
+    await fail(5, BROKEN, '2001:db8::1')
+    for (let time = 0; time < 50; time++) await fail(1, BROKEN, `2001:db8::${time}:1`)
     expect(breaker.isOpen).toBe(false)
     for (let time = 0; time < 3; time++) {
       await fail(1, BROKEN, '192.0.2.2')
@@ -69,13 +77,45 @@ describe('the breaker', () => {
 
   it('lets one question a second through while it is open, and all of them once one is answered', async () => {
     await fail(5)
-    expect(breaker.mayAsk()).toBe(false)
+    expect(breaker.mayAsk('192.0.2.1')).toBe(false)
     nowMs = 1_000
-    expect([breaker.mayAsk(), breaker.mayAsk()]).toEqual([true, false])
+    expect(breaker.isAskable).toBe(true)
+    expect([breaker.mayAsk('192.0.2.1'), breaker.mayAsk('192.0.2.2')]).toEqual([true, false])
     await fail(1)
     nowMs = 2_000
-    expect(breaker.mayAsk()).toBe(true)
+    // Others come first: nobody whose own questions fail can keep it open.
+    expect([breaker.mayAsk('192.0.2.1'), breaker.mayAsk('192.0.2.2')]).toEqual([false, true])
+    await fail(1)
+    nowMs = 3_500
+    expect(breaker.mayAsk('192.0.2.2')).toBe(true)
     await learn()
-    expect([breaker.mayAsk(), breaker.mayAsk()]).toEqual([true, true])
+    expect([breaker.mayAsk('192.0.2.1'), breaker.mayAsk('192.0.2.1')]).toEqual([true, true])
+  })
+
+  it('counts questions in flight by network', async () => {
+    let answer: ((answer: Answer) => void) | undefined
+    const asked = ['2001:db8:1:2::1', '2001:db8:1:2:ffff::2'].map((clientIp) =>
+      breaker.watch(clientIp, () => new Promise((resolve) => (answer = resolve))),
+    )
+    expect(breaker.isCrowded('2001:db8:1:2:3:4:5:6')).toBe(true)
+    expect(breaker.isCrowded('2001:db8:1:3::1')).toBe(false)
+    answer!(ANSWERED)
+    await asked[1]
+    expect(breaker.isCrowded('2001:db8:1:2::1')).toBe(false)
+  })
+})
+
+describe('a network', () => {
+  it.each([
+    ['192.0.2.1', '192.0.2.1'],
+    ['::ffff:192.0.2.1', '::ffff:192.0.2.1'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2'],
+    ['2001:db8:1:2::6', '2001:db8:1:2'],
+    ['2001:db8::6', '2001:db8:0:0'],
+    ['2001:db8:1::', '2001:db8:1:0'],
+    ['::1', '0:0:0:0'],
+    ['::', '0:0:0:0'],
+  ])('of %s is %s', (clientIp, network) => {
+    expect(networkOf(clientIp)).toBe(network)
   })
 })

@@ -5,6 +5,7 @@ import type { Verdict } from '../../service/decision.js'
 
 const ADMITTED: Verdict = { allow: true, source: 'open-door' }
 const CONFIRMED: Verdict = { allow: true, source: 'backend' }
+const viewer = () => ({ id: '', name: '' })
 const CLOSED: Verdict = { allow: false, source: 'backend', refusal: 403 }
 
 function start() {
@@ -20,18 +21,26 @@ function start() {
 describe('the account of an outage', () => {
   it('tells when it began, how long it took, and what became of those who came in', () => {
     const { lines, clock, account } = start()
+    // The failures that show an outage let viewers in before it is known.
+    const [first, second, third, fourth] = [viewer(), viewer(), viewer(), viewer()] as const
+    account.onDecision({ session: first, verdict: ADMITTED, wasUndecided: false })
+    account.onDecision({ session: second, verdict: ADMITTED, wasUndecided: false })
+    account.onDecision({ session: second, verdict: CONFIRMED, wasUndecided: true })
     account.onOutage()
-    for (let viewer = 0; viewer < 3; viewer++) account.onDecision({ verdict: ADMITTED, wasUndecided: false })
+    account.onDecision({ session: third, verdict: ADMITTED, wasUndecided: false })
+    account.onDecision({ session: fourth, verdict: ADMITTED, wasUndecided: false })
+    // Who came in before a restart is in the account of the service that let him in.
+    account.onDecision({ session: viewer(), verdict: CONFIRMED, wasUndecided: true })
     clock.nowMs = 42_000
-    account.onDecision({ verdict: CONFIRMED, wasUndecided: true })
+    account.onDecision({ session: first, verdict: CONFIRMED, wasUndecided: true })
     account.end()
-    account.onDecision({ verdict: CONFIRMED, wasUndecided: false })
-    account.onDecision({ verdict: CONFIRMED, wasUndecided: true })
+    account.onDecision({ session: viewer(), verdict: CONFIRMED, wasUndecided: false })
+    account.onDecision({ session: third, verdict: CONFIRMED, wasUndecided: true })
     expect(lines).toHaveLength(2)
-    account.onDecision({ verdict: CLOSED, wasUndecided: true })
+    account.onDecision({ session: fourth, verdict: CLOSED, wasUndecided: true })
     expect(lines).toMatchObject([
-      { level: 50 },
-      { level: 40, seconds: 42, admitted: 3 },
+      { level: 50, msg: expect.stringMatching(/^outage began/) as unknown },
+      { level: 40, seconds: 42, admitted: 3, msg: expect.stringMatching(/^outage ended/) as unknown },
       { level: 40, admitted: 3, confirmed: 2, closed: 1, unchecked: 0 },
     ])
   })
@@ -39,7 +48,8 @@ describe('the account of an outage', () => {
   it('is closed after a minute, with those whom nobody has asked about', () => {
     const { lines, clock, account } = start()
     account.onOutage()
-    account.onDecision({ verdict: ADMITTED, wasUndecided: false })
+    const late = viewer()
+    account.onDecision({ session: late, verdict: ADMITTED, wasUndecided: false })
     account.end()
     clock.nowMs = 60_000
     account.tick()
@@ -49,5 +59,22 @@ describe('the account of an outage', () => {
     account.tick()
     expect(lines).toHaveLength(3)
     expect(lines[2]).toMatchObject({ unchecked: 1 })
+  })
+
+  it('is closed by the next one, and when the service ends', () => {
+    const { lines, account } = start()
+    for (const count of [1, 2]) {
+      account.onOutage()
+      for (let number = 0; number < count; number++)
+        account.onDecision({ session: viewer(), verdict: ADMITTED, wasUndecided: false })
+      account.end()
+    }
+    account.settle()
+    account.settle()
+    const settled = lines.filter(({ msg }) => String(msg).startsWith('outage settled'))
+    expect(settled).toMatchObject([
+      { admitted: 1, unchecked: 1 },
+      { admitted: 2, unchecked: 2 },
+    ])
   })
 })

@@ -1,4 +1,5 @@
-import { mkdtemp, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { mkdir, mkdtemp, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -11,21 +12,25 @@ let folder: string
 let nowMs: number
 let wallMs: number
 let failures: Error[]
+let recoveries: number
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'nginx-hls-auth-archive-'))
   nowMs = 5_000
   wallMs = 1_800_000_000_000
   failures = []
+  recoveries = 0
 })
 afterEach(() => rm(folder, { recursive: true, force: true }))
 
-const start = () =>
+const start = (instance = '3000') =>
   openArchive({
     folder,
+    instance,
     now: () => nowMs,
     wallNow: () => wallMs,
     idleMs: 600_000,
     onFailure: (error) => failures.push(error),
+    onRecovery: () => recoveries++,
   })
 
 /** The process ends and another begins, whose own clock begins anew. */
@@ -35,8 +40,10 @@ function restart(wallPassedMs = 1_000) {
   return start()
 }
 
+const VIEWER = { host: 'tv', channelId: 'Канал', clientIp: '::1', userAgent: 'a\xd0b' }
+
 function session(token: string, changed: Partial<Session> = {}): Session {
-  const parts = { host: 'tv', channelId: 'Канал', clientIp: '::1', userAgent: 'a\xd0b', credentials: token }
+  const parts = { ...VIEWER, credentials: token }
   const key = sessionKeyOf(parts)
   return {
     key,
@@ -102,7 +109,7 @@ describe('the archive', () => {
     for (const bytes of [size - 1, size / 2, 10_000, 100]) {
       await truncate(file, bytes)
       expect(restart).toThrow('damaged')
-      await rm(join(folder, 'starting'))
+      await rm(join(folder, 'starting-3000'))
     }
     await writeFile(file, 'x'.repeat(50_000))
     expect(restart).toThrow('damaged')
@@ -116,10 +123,100 @@ describe('the archive', () => {
     const { archive } = start()
     archive.put(session('token=1'))
     await archive.close()
-    await writeFile(join(folder, 'starting'), '2')
+    await writeFile(join(folder, 'starting-3000'), '2')
     const { archive: next, sessions } = restart()
     expect(sessions).toEqual([])
     expect(await readdir(folder)).toEqual(['sessions'])
     await next.close()
+  })
+
+  it.each(['data.mdb', 'lock.mdb'])('whose %s cannot be opened is an error and no crash', async (name) => {
+    await mkdir(join(folder, 'sessions', name), { recursive: true })
+    expect(restart).toThrow('EISDIR')
+  })
+
+  it.skipIf(process.platform !== 'linux')(
+    'that has no more room stops, and goes on when it has',
+    async () => {
+      const { archive } = start()
+      const file = join(folder, 'sessions/data.mdb')
+      archive.put(session('token=before'))
+      await expect.poll(async () => (await stat(file)).size).toBeGreaterThan(8_192)
+      const limit = (bytes: string) => execFileSync('prlimit', [`--pid=${process.pid}`, `--fsize=${bytes}:`])
+      limit(String((await stat(file)).size))
+      try {
+        for (let token = 0; token < 500; token++) archive.put(session(`token=${token}`))
+        await expect.poll(() => failures.length).toBe(1)
+      } finally {
+        limit('unlimited')
+      }
+      expect(failures[0]!.message).toMatch(/^(File too large|Input\/output error)/)
+      // Not at once: a disk that is full is not asked with each viewer.
+      archive.put(session('token=at once'))
+      nowMs += 30_000
+      wallMs += 30_000
+      archive.put(session('token=after'))
+      await expect.poll(() => recoveries).toBe(1)
+      await archive.close()
+      const { archive: next, sessions } = restart()
+      expect(sessions.map(({ query }) => query)).toEqual(['token=before', 'token=after'])
+      expect(failures).toHaveLength(1)
+      await next.close()
+    },
+  )
+})
+
+describe('two services with one archive', () => {
+  it('know of each other what they are asked for, and forget only their own', async () => {
+    const { archive: one } = start('3000')
+    const { archive: other, sessions } = start('3001')
+    expect(sessions).toEqual([])
+    const first = session('token=1', { openedAtMs: 2_000 })
+    const second = session('token=2', { openedAtMs: 3_000 })
+    const third = session('token=3')
+    for (const each of [second, first, third]) one.put(each)
+    await expect.poll(() => other.find(third.key)?.id).toBe('id of token=3')
+    expect(other.find(first.key)).toEqual(first)
+    expect(other.findNewest(first.viewerKey)).toEqual(second)
+    expect(other.findNewest(sessionKeyOf({ ...VIEWER, clientIp: '::2', credentials: '' }))).toBeUndefined()
+    expect(other.find(sessionKeyOf({ ...VIEWER, credentials: 'token=4' }))).toBeUndefined()
+    // What it has put itself it has in its memory, or not any more.
+    expect(one.find(first.key)).toBeUndefined()
+    expect(one.findNewest(first.viewerKey)).toBeUndefined()
+
+    other.put(second)
+    await expect.poll(() => one.find(second.key)).toEqual(second)
+    one.release(second)
+    one.release(first)
+    await expect.poll(() => other.find(first.key)).toBeUndefined()
+    expect(one.find(second.key)).toEqual(second)
+    // One who was refused is nobody's.
+    one.remove(second)
+    await expect.poll(() => one.find(second.key)).toBeUndefined()
+    await one.close()
+    const { archive: again, sessions: mine } = restart()
+    expect(mine.map(({ query }) => query)).toEqual(['token=3'])
+    await again.close()
+    await other.close()
+  })
+
+  it('keep refusals between one and two renewals, whoever renews', async () => {
+    const { archive: one } = start('3000')
+    const { archive: other } = start('3001')
+    one.refuse('a', 403)
+    await expect.poll(() => other.refusal('a')).toBe(403)
+    one.renewRefusals()
+    other.renewRefusals()
+    other.refuse('b', 401)
+    await expect.poll(() => one.refusal('b')).toBe(401)
+    expect(one.refusal('a')).toBe(403)
+    one.renewRefusals()
+    await expect.poll(() => other.refusal('a')).toBeUndefined()
+    other.renewRefusals()
+    expect(one.refusal('b')).toBe(401)
+    one.renewRefusals()
+    await expect.poll(() => other.refusal('b')).toBeUndefined()
+    await one.close()
+    await other.close()
   })
 })
