@@ -1,3 +1,4 @@
+import type { KeptBlock, SessionArchive } from './session-archive.js'
 import { partsOf, type Session, type SessionParts } from './session.js'
 
 /** A viewer whom an operator has blocked on a channel. */
@@ -14,15 +15,12 @@ export const MAX_BLOCKS = 10_000
 export class BlockList {
   readonly #blocks = new Map<string, Block>()
   readonly #now: () => number
-  readonly #onChange: () => void
+  readonly #archive: Pick<SessionArchive, 'block' | 'unblock'>
 
-  /**
-   * @param now milliseconds of a clock that never goes back
-   * @param onChange called when a block was added or lifted, not when one has run out
-   */
-  constructor(now: () => number, onChange: () => void = () => {}) {
+  /** @param now milliseconds of a clock that never goes back */
+  constructor(now: () => number, archive: Pick<SessionArchive, 'block' | 'unblock'>) {
     this.#now = now
-    this.#onChange = onChange
+    this.#archive = archive
   }
 
   get size(): number {
@@ -33,33 +31,38 @@ export class BlockList {
   untilMs(viewerKey: string): number | undefined {
     const untilMs = this.#blocks.get(viewerKey)?.untilMs
     if (untilMs === undefined || this.#now() < untilMs) return untilMs
-    this.#blocks.delete(viewerKey)
+    this.#remove(viewerKey)
     return undefined
   }
 
   /** Blocks a session's viewer. With {@link MAX_BLOCKS} there, the oldest is lifted. */
   add({ viewerKey, id }: Pick<Session, 'viewerKey' | 'id'>, untilMs: number): void {
-    this.restore(viewerKey, id, untilMs)
-    this.#onChange()
+    const block = { viewerKey, sessionId: id, untilMs }
+    this.restore(block)
+    this.#archive.block(viewerKey, block)
   }
 
   /** Takes one over from the last start. */
-  restore(viewerKey: string, sessionId: string, untilMs: number): void {
+  restore({ viewerKey, sessionId, untilMs }: KeptBlock): void {
     const { host, channelId, clientIp, userAgent } = partsOf(viewerKey)
     this.#blocks.delete(viewerKey)
     this.#blocks.set(viewerKey, { sessionId, host, channelId, clientIp, userAgent, untilMs })
-    if (this.#blocks.size > MAX_BLOCKS) this.#blocks.delete(this.#blocks.keys().next().value!)
+    if (this.#blocks.size > MAX_BLOCKS) this.#remove(this.#blocks.keys().next().value!)
   }
 
   /** Lifts the block that came with the closing of this session; false where there is none. */
   lift(sessionId: string): boolean {
     for (const [viewerKey, block] of this.entries()) {
       if (block.sessionId !== sessionId) continue
-      this.#blocks.delete(viewerKey)
-      this.#onChange()
+      this.#remove(viewerKey)
       return true
     }
     return false
+  }
+
+  #remove(viewerKey: string): void {
+    this.#blocks.delete(viewerKey)
+    this.#archive.unblock(viewerKey)
   }
 
   /** Those in force, by viewer key. */

@@ -15,7 +15,7 @@ import { startEvents } from './events/events.js'
 import { tellAll } from './observer.js'
 import { OutageAccount } from './outage-account.js'
 import { startServer } from './server.js'
-import { NO_ARCHIVE, openArchive } from './session-archive.js'
+import { NO_ARCHIVE, openArchive, type OpenedArchive } from './session-archive.js'
 import { SessionStore } from './session-store.js'
 import { versionOfPackage } from './version.js'
 
@@ -49,7 +49,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
   const backend = createBackend(config.backendType, config.backendUrl, exchange)
   // A viewer whom nginx answers by itself is seen here once in EDGE_TTL, and once more while that is renewed.
   const idleMs = config.sessionIdleMs + 2 * config.edgeTtlMs
-  const { archive, sessions } = openStateDir(config, idleMs, log)
+  const { archive, sessions, blocks: kept } = openStateDir(config, idleMs, log)
   const { maxSessions, maxDenials } = config
   const account = new OutageAccount({ log, now })
   const recent = new Recent(now)
@@ -62,7 +62,8 @@ export async function startService(config: Config, log: Logger): Promise<Running
   const logging = { onDecision: createDecisionLog(log) }
   const observer = tellAll([logging, account, recent, metrics, ...events.observers])
   const store = new SessionStore({ ...observer, idleMs, maxSessions, maxDenials, now, archive })
-  const blocks = new BlockList(now)
+  const blocks = new BlockList(now, archive)
+  for (const block of kept) blocks.restore(block)
   for (const session of sessions) store.restore(session)
   // Only the stack's own lines: a message may quote what a viewer sent.
   const onError = (error: Error) => log.error({ error: error.name, stack: stackOnly(error) }, 'a bug')
@@ -147,10 +148,10 @@ export async function startService(config: Config, log: Logger): Promise<Running
       clearInterval(tick)
       log.info({ sessions: store.sessionCount, questions: authorizer.questionsInFlight }, 'ending')
       await server.close(config.backendTimeoutMs + 1_000)
+      await admin.close()
       await backend.close()
       await archive.close()
       account.settle()
-      await admin.close()
       await events.close()
     },
   }
@@ -158,7 +159,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
 
 /** Sessions of the last time. A folder that cannot be used costs nothing but them. */
 function openStateDir({ stateDir: folder, port }: Config, idleMs: number, log: Logger) {
-  const nothing = { archive: NO_ARCHIVE, sessions: [] }
+  const nothing: OpenedArchive = { archive: NO_ARCHIVE, sessions: [], blocks: [] }
   if (folder === undefined) return nothing
   const onFailure = ({ message }: Error) =>
     log.error({ folder, error: message }, 'STATE_DIR cannot be used: sessions will not survive a restart')

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
+import { join } from 'node:path'
 import { open, type Database, type RootDatabase } from 'lmdb'
 import { PAGE_BYTES, prepareFolder } from './archive-folder.js'
+import { ArchiveRoom } from './archive-room.js'
 import type { Refusal } from './decision.js'
 import { keep, revive, type KeptSession } from './kept-session.js'
 import { partsOf, viewerKeyOf, type Session } from './session.js'
@@ -23,10 +25,21 @@ export interface SessionArchive {
   refuse(key: string, refusal: Refusal): void
   pardon(key: string): void
   refusal(key: string): Refusal | undefined
+  /** Keeps a viewer blocked. */
+  block(viewerKey: string, block: KeptBlock): void
+  unblock(viewerKey: string): void
   /** Lets go of the older half of all refusals. */
   renewRefusals(): void
   /** Everything that was put, written. */
   close(): Promise<void>
+}
+
+/** A block that outlives the service. */
+export interface KeptBlock {
+  readonly viewerKey: string
+  readonly sessionId: string
+  /** By the service's monotonic clock. */
+  readonly untilMs: number
 }
 
 export interface OpenArchiveOptions {
@@ -68,8 +81,17 @@ export const NO_ARCHIVE: SessionArchive = {
   refuse() {},
   pardon() {},
   refusal: () => undefined,
+  block() {},
+  unblock() {},
   renewRefusals() {},
   close: async () => {},
+}
+
+/** An archive, and what was in it. */
+export interface OpenedArchive {
+  readonly archive: SessionArchive
+  readonly sessions: readonly Session[]
+  readonly blocks: readonly KeptBlock[]
 }
 
 /**
@@ -78,11 +100,11 @@ export const NO_ARCHIVE: SessionArchive = {
  *
  * @throws when the folder cannot be written or holds something else
  */
-export function openArchive(options: OpenArchiveOptions): { archive: SessionArchive; sessions: Session[] } {
+export function openArchive(options: OpenArchiveOptions): OpenedArchive {
   const { instance, now, wallNow, idleMs } = options
   const { path, markRead } = prepareFolder(options.folder, instance)
   // Without batches: one that fails rejects a promise that nobody can catch, which ends the process.
-  const root: RootDatabase = open({ path, pageSize: PAGE_BYTES, maxDbs: 4, eventTurnBatching: false })
+  const root: RootDatabase = open({ path, pageSize: PAGE_BYTES, maxDbs: 5, eventTurnBatching: false })
   // What a service that was killed still holds would keep the file growing.
   root.readerCheck()
   const database: Database<KeptSession, Buffer> = root.openDB({ name: 'sessions', ...FORMAT })
@@ -90,6 +112,10 @@ export function openArchive(options: OpenArchiveOptions): { archive: SessionArch
   const refusals = ['refusals-0', 'refusals-1'].map((name) =>
     root.openDB<[refusal: Refusal, at: number], Buffer>({ name, ...FORMAT }),
   )
+  const blockBase = root.openDB<Omit<KeptBlock, 'untilMs'> & { readonly until: number }, Buffer>({
+    name: 'blocks',
+    ...FORMAT,
+  })
   const counters = root.openDB<number, string>({ name: 'counters' })
   const generation = () => counters.get('generation') ?? 0
   let knownGeneration = generation()
@@ -109,6 +135,13 @@ export function openArchive(options: OpenArchiveOptions): { archive: SessionArch
   const sessions = kept
     .toSorted((one, other) => one.seenAt - other.seenAt)
     .map((one) => revive(one, toWall(), now()))
+  const blocks: KeptBlock[] = []
+  const blocksOver: Buffer[] = []
+  for (const { key: hash, value } of blockBase.getRange()) {
+    const untilMs = value.until - toWall()
+    if (untilMs > now()) blocks.push({ viewerKey: value.viewerKey, sessionId: value.sessionId, untilMs })
+    else blocksOver.push(hash)
+  }
   markRead()
 
   let pausedUntilMs = 0
@@ -123,13 +156,25 @@ export function openArchive(options: OpenArchiveOptions): { archive: SessionArch
     pausedUntilMs = now() + PAUSE_MS
     fail(await wordsOf(error))
   }
+  const room = new ArchiveRoom({
+    file: join(path, 'data.mdb'),
+    lastPage: () => (root.getStats() as { lastPageNumber: number }).lastPageNumber,
+    now,
+    onFull: fail,
+  })
+  try {
+    room.fill()
+  } catch (error) {
+    // What is there has been read all the same.
+    fail(error)
+  }
   const succeed = () => {
     if (!hasFailed || now() < pausedUntilMs) return
     hasFailed = false
     options.onRecovery()
   }
   const attempt = (write: () => Promise<unknown>) => {
-    if (now() < pausedUntilMs) return
+    if (now() < pausedUntilMs || !room.hasRoom()) return
     try {
       write().then(succeed, failWriting)
     } catch (error) {
@@ -145,6 +190,7 @@ export function openArchive(options: OpenArchiveOptions): { archive: SessionArch
     }
   }
   for (const hash of tooOld) attempt(() => database.remove(hash))
+  for (const hash of blocksOver) attempt(() => blockBase.remove(hash))
   // What this service has put itself is in its memory, or was forgotten a moment ago.
   const isOthers = (one: KeptSession | undefined) => one !== undefined && one.by !== instance && isUsable(one)
 
@@ -182,6 +228,11 @@ export function openArchive(options: OpenArchiveOptions): { archive: SessionArch
         const [refusal, at] = refusals.map((half) => half.get(hash)).find(Boolean) ?? []
         return at !== undefined && isFresh(at, 2 * idleMs) ? refusal : undefined
       }),
+    block(viewerKey, { sessionId, untilMs }) {
+      const until = untilMs + toWall()
+      attempt(() => blockBase.put(hashOf(viewerKey), { viewerKey, sessionId, until }))
+    },
+    unblock: (viewerKey) => attempt(() => blockBase.remove(hashOf(viewerKey))),
     renewRefusals() {
       // Another service may have done so meanwhile.
       const current = look(generation) ?? 0
@@ -203,7 +254,7 @@ export function openArchive(options: OpenArchiveOptions): { archive: SessionArch
       }
     },
   }
-  return { archive, sessions }
+  return { archive, sessions, blocks }
 }
 
 /** LMDB's own words come by a promise apart, which ends the process where nobody waits for it. */

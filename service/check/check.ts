@@ -79,7 +79,7 @@ export async function check(
       now,
       archive: NO_ARCHIVE,
     }),
-    blocks: new BlockList(now),
+    blocks: new BlockList(now, NO_ARCHIVE),
     now,
     random: () => 0,
     onDecision: (made) => (event = made),

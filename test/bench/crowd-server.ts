@@ -35,7 +35,7 @@ const authorizer = createAuthorizer({
   backend,
   breaker: new Breaker({ perNetwork: 32, slowMs: 1_000, now, onOpen: () => {}, onClose: () => {} }),
   store,
-  blocks: new BlockList(now),
+  blocks: new BlockList(now, NO_ARCHIVE),
   random: Math.random,
   whenBackendDown: 'deny',
   channelPattern: /^\/play\/([^/]+)\//u,

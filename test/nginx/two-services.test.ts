@@ -28,6 +28,7 @@ async function startService(port: number): Promise<ChildProcess> {
       BACKEND_URL: `http://127.0.0.1:${backendPort}/portal`,
       PORT: String(port),
       STATE_DIR: join(prefix, 'state'),
+      ADMIN_PORT: 'off',
       EDGE_TTL: '1s',
     },
     stdio: ['ignore', 'pipe', 'inherit'],

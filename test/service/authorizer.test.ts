@@ -69,7 +69,7 @@ function authorizer(options: Partial<AuthorizerOptions> = {}): Authorizer {
       onClose: () => {},
     }),
     store,
-    blocks: new BlockList(() => nowMs),
+    blocks: new BlockList(() => nowMs, NO_ARCHIVE),
     random: () => 0,
     whenBackendDown: 'allow',
     channelPattern: /^\/play\/([^/]+)\//u,

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { BlockList, MAX_BLOCKS } from '../../service/block-list.js'
+import { NO_ARCHIVE } from '../../service/session-archive.js'
 import { sessionKeyOf } from '../../service/session.js'
 
 const viewerKey = (clientIp: string) =>
@@ -7,7 +8,7 @@ const viewerKey = (clientIp: string) =>
 
 it('a block holds until its time, can be lifted, and is told with what it is about', () => {
   let nowMs = 0
-  const blocks = new BlockList(() => nowMs)
+  const blocks = new BlockList(() => nowMs, NO_ARCHIVE)
   blocks.add({ viewerKey: viewerKey('192.0.2.1'), id: 'one' }, 1_000)
   blocks.add({ viewerKey: viewerKey('192.0.2.2'), id: 'two' }, 2_000)
   expect(blocks.untilMs(viewerKey('192.0.2.1'))).toBe(1_000)
@@ -20,7 +21,7 @@ it('a block holds until its time, can be lifted, and is told with what it is abo
 })
 
 it('the oldest of too many is lifted', () => {
-  const blocks = new BlockList(() => 0)
+  const blocks = new BlockList(() => 0, NO_ARCHIVE)
   for (let count = 0; count <= MAX_BLOCKS; count++)
     blocks.add({ viewerKey: viewerKey(String(count)), id: '' }, 1)
   expect([blocks.size, blocks.untilMs(viewerKey('0')), blocks.untilMs(viewerKey('1'))]).toEqual([
