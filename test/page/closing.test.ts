@@ -33,6 +33,7 @@ describe('closing a session', () => {
     const labels = await page
       .locator('tbody button')
       .evaluateAll((all: { ariaLabel: string }[]) => all.map((button) => button.ariaLabel))
+    stub.latencyMs = 200
     await page.getByLabel('Source').focus()
     // To the table's region, over six columns that sort, to the first row's button.
     for (let i = 0; i < 8; i++) await page.keyboard.press('Tab')

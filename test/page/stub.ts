@@ -26,11 +26,11 @@ export interface Stub {
   unreachable: boolean
   /** Requests of the interface so far, `GET /sessions?…`, the newest last. */
   readonly requests: string[]
-  /** Most requests that were ever under way together. */
-  readonly mostAtOnce: number
+  /** How long an answer takes. */
+  latencyMs: number
   /** Bytes of the page's files so far. */
   readonly sentBytes: number
-  /** Each second is a second: uptimes grow, times of last request move. */
+  /** Uptimes grow. */
   grow(seconds: number): void
   stop(): Promise<void>
 }
@@ -46,8 +46,6 @@ const fields = {
 
 /** @param amount of sessions */
 export async function startStub(amount = 10_000): Promise<Stub> {
-  let underWay = 0
-  let mostAtOnce = 0
   let sentBytes = 0
   const server = createServer((request, response) => {
     const { method = '', url = '' } = request
@@ -55,11 +53,11 @@ export async function startStub(amount = 10_000): Promise<Stub> {
     if (!/^\/(sessions|status)/.test(pathname)) return void sendFile(pathname, response)
     stub.requests.push(`${method} ${url}`)
     if (stub.unreachable) return void request.socket.destroy()
-    mostAtOnce = Math.max(mostAtOnce, ++underWay)
-    response.once('close', () => underWay--)
-    const [status, answer] = reply(method, pathname, searchParams)
-    response.writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' })
-    response.end(JSON.stringify(answer))
+    setTimeout(() => {
+      const [status, answer] = reply(method, pathname, searchParams)
+      response.writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' })
+      response.end(JSON.stringify(answer))
+    }, stub.latencyMs)
   })
 
   function reply(
@@ -119,10 +117,8 @@ export async function startStub(amount = 10_000): Promise<Stub> {
     sessions,
     status: makeUpStatus(sessions, Date.now()),
     unreachable: false,
+    latencyMs: 5,
     requests: [],
-    get mostAtOnce() {
-      return mostAtOnce
-    },
     get sentBytes() {
       return sentBytes
     },

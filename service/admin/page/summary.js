@@ -34,13 +34,13 @@ export function showStatus(status, chosen, onChannel) {
 
 /** @param {Status} status */
 function showBackend({ backend, outages }) {
-  setText(byId('backend-what'), `${backend.type}, ${backend.url}`)
+  const past = outages > 0 ? [words.outages(outages)] : []
+  setText(byId('backend-what'), [backend.type, ...past, backend.url].join(', '))
   byId('backend-what').title = backend.url
   const asked = backend.latency.filter((ms) => ms !== null)
   const last = asked.at(-1)
   const state = backend.state === 'up' && last !== undefined ? words.upIn(last) : words[backend.state]
-  const past = backend.state === 'up' && outages > 0 ? `, ${words.outages(outages)}` : ''
-  setText(byId('backend-state'), state + past)
+  setText(byId('backend-state'), state)
   byId('backend').dataset.state = backend.state
 
   const most = Math.max(CALM_MS, ...asked)
