@@ -54,6 +54,28 @@ describe('for its reader', () => {
     expect(button!.x + button!.width).toBeLessThanOrEqual(width)
   })
 
+  it('has nothing jump when figures change', async ({ stub, open }) => {
+    const { page, renewed } = await open()
+    await page.locator('#channels button').first().waitFor()
+    await page.evaluate(`{
+      window.moved = []
+      const name = ({ node }) => node?.id || node?.parentElement?.id || node?.className || node?.nodeName
+      new PerformanceObserver((list) => {
+        for (const shift of list.getEntries()) moved.push(...shift.sources.map(name))
+      }).observe({ type: 'layout-shift' })
+    }`)
+    stub.grow(36_000)
+    stub.status = {
+      ...stub.status,
+      backend: { ...stub.status.backend, in_flight: 11, latency: [...stub.status.backend.latency, 1102] },
+      sessions: { ...stub.status.sessions, watching: 999, open: 1000 },
+      last_minute: { admitted: 7, refused: 1141 },
+    }
+    await renewed()
+    expect(await page.locator('#refused').textContent()).toBe('1,141')
+    expect(await page.evaluate<string[]>('moved')).toEqual([])
+  })
+
   it('is small, and quick with a hundred rows of 10,000', async ({ stub, open }) => {
     const { page, renewed } = await open()
     await renewed()
