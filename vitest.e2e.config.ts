@@ -1,9 +1,9 @@
 import { defineConfig } from 'vitest/config'
 
-// Real players in real time: minutes, not seconds.
+// Real players in real time, minutes, not seconds; and the sessions page in a real browser.
 export default defineConfig({
   test: {
-    include: ['test/{players,monitoring}/**/*.test.ts'],
+    include: ['test/{players,page,monitoring}/**/*.test.ts'],
     globalSetup: 'test/players/required.ts',
     testTimeout: 180_000,
     hookTimeout: 60_000,

@@ -1,0 +1,66 @@
+import { afterAll, describe, expect } from 'vitest'
+import { closeBrowser, it } from './opened.js'
+import type { Stub } from './stub.js'
+
+afterAll(closeBrowser)
+
+/** Requests so far that hold these words. */
+const asked = (stub: Stub, part: string) => stub.requests.filter((request) => request.includes(part))
+
+describe('closing a session', () => {
+  it('asks first, and sends nothing when it is called off', async ({ stub, open }) => {
+    const { page, renewed, focused } = await open()
+    const button = page.locator('tbody button').nth(3)
+    const label = await button.getAttribute('aria-label')
+    await button.focus()
+    await page.keyboard.press('Enter')
+    const dialog = page.getByRole('dialog', { name: 'Close this session?' })
+    await dialog.waitFor()
+    expect(await focused()).toBe('cancel')
+    expect(label).toContain(await page.locator('#dialog-channel').textContent())
+    await page.keyboard.press('Escape')
+    await dialog.waitFor({ state: 'hidden' })
+    expect(await focused()).toBe(label)
+    await page.keyboard.press('Enter')
+    await page.keyboard.press('Enter')
+    await dialog.waitFor({ state: 'hidden' })
+    await renewed()
+    expect(asked(stub, 'DELETE')).toEqual([])
+  })
+
+  it('closes and keeps out by keyboard alone, once, and tells', async ({ stub, open }) => {
+    const { page, range, focused } = await open()
+    const labels = await page
+      .locator('tbody button')
+      .evaluateAll((all: { ariaLabel: string }[]) => all.map((button) => button.ariaLabel))
+    stub.latencyMs = 200
+    await page.getByLabel('Source').focus()
+    // To the table's region, over six columns that sort, to the first row's button.
+    for (let i = 0; i < 8; i++) await page.keyboard.press('Tab')
+    expect(await focused()).toBe(labels[0])
+    await page.keyboard.press('Enter')
+    await page.keyboard.press('Shift+Tab')
+    for (const key of ['ArrowDown', 'ArrowDown', 'Tab', 'Tab', 'Enter']) await page.keyboard.press(key)
+    await page
+      .getByRole('status')
+      .getByText(/^Closed: .* Kept out until/)
+      .waitFor()
+    expect(asked(stub, 'DELETE').length).toBe(1)
+    expect(asked(stub, 'DELETE')[0]).toMatch(/^DELETE \/sessions\/\w{32}\?block=1h$/)
+    // The row has gone; the focus is where the next one came up.
+    expect(await focused()).toBe(labels[1])
+    await expect.poll(range).toBe('1–100 of 9,999')
+    expect(await focused()).toBe(labels[1])
+  })
+
+  it('tells in a sentence that the session had already gone', async ({ stub, complaints, open }) => {
+    const { page } = await open()
+    await page.locator('tbody button').first().click()
+    stub.sessions = stub.sessions.slice(0, 0)
+    await page.getByRole('button', { name: 'Close session' }).click()
+    await page.getByRole('status').getByText('this session had already ended').waitFor()
+    expect(asked(stub, 'DELETE').length).toBe(1)
+    expect(asked(stub, 'DELETE')[0]).toMatch(/^DELETE \/sessions\/\w{32}$/)
+    expect(complaints.splice(0)).toEqual([expect.stringContaining('404')])
+  })
+})
