@@ -10,6 +10,7 @@ import type { Backend, Question } from '../../service/backends/backend.js'
 import { Breaker } from '../../service/breaker.js'
 import type { Answer, Decision } from '../../service/decision.js'
 import { NO_ARCHIVE } from '../../service/session-archive.js'
+import { sessionKeyOf } from '../../service/session.js'
 import { SessionStore } from '../../service/session-store.js'
 
 const ALLOW: Answer = { outcome: 'allow', status: 200, name: 'ivan', authDurationMs: undefined }
@@ -87,6 +88,9 @@ function request(query: string, changes: Partial<AccessRequest> = {}): AccessReq
   return { host: 'tv', path: '/play/a/x.ts', query, clientIp: '192.0.2.1', userAgent: 'mpv', ...changes }
 }
 
+const viewerKeyOfRequest = () =>
+  sessionKeyOf({ host: 'tv', channelId: 'a', clientIp: '192.0.2.1', userAgent: 'mpv', credentials: '' })
+
 /** Asks for something new and gives the backend's answer to it. */
 async function decide(
   auth: Authorizer,
@@ -108,6 +112,21 @@ const allowed = { allowed: true }
 const refused = { allowed: false, refusal: 403 }
 
 describe('a session', () => {
+  it('that another service has opened is known without a question', async () => {
+    const auth = authorizer()
+    await decide(auth, 'token=a', ALLOW)
+    const session = store.newestSession(viewerKeyOfRequest())!
+    const other = authorizer()
+    store.recall = (key) => (key === session.key ? session : undefined)
+    store.recallNewest = (key) => (key === session.viewerKey ? session : undefined)
+    const admitted = { allowed: true, sessionId: session.id, sessionName: 'ivan' }
+    expect(other.authorize(request('token=a'))).toMatchObject(admitted)
+    expect(other.authorize(request(''))).toMatchObject(admitted)
+    expect(backend.asked).toHaveLength(1)
+    await decide(other, 'token=b', DENY)
+    expect(backend.asked).toHaveLength(2)
+  })
+
   it('is asked about once, however many requests come at once', async () => {
     const auth = authorizer()
     const decisions = Array.from({ length: 100 }, async () => auth.authorize(request('token=1')))
