@@ -165,7 +165,7 @@ describe('the archive', () => {
       await expect.poll(async () => (await stat(file)).size).toBeGreaterThan(8_192)
       limitFiles(String((await stat(file)).size))
       try {
-        for (let token = 0; token < 500; token++) archive.put(session(`token=${token}`))
+        for (let token = 0; token < 50; token++) archive.put(session(`token=${token}`))
         await expect.poll(() => failures.length).toBe(1)
       } finally {
         limitFiles('unlimited')
