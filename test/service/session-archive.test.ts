@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, rm, stat, truncate, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { openArchive } from '../../service/session-archive.js'
+import { openArchive, type SessionArchive } from '../../service/session-archive.js'
 import { sessionKeyOf, viewerKeyOf, type Session } from '../../service/session.js'
 
 const HOUR_MS = 3_600_000
@@ -223,19 +223,27 @@ describe('two services with one archive', () => {
   it('keep refusals between one and two renewals, whoever renews', async () => {
     const { archive: one } = start('3000')
     const { archive: other } = start('3001')
+    // What is put behind it tells when it is done.
+    const renew = async (archive: SessionArchive) => {
+      archive.renewRefusals()
+      archive.refuse('last', 403)
+      await expect.poll(() => one.refusal('last') && other.refusal('last')).toBe(403)
+      archive.pardon('last')
+      await expect.poll(() => one.refusal('last') ?? other.refusal('last')).toBeUndefined()
+    }
     one.refuse('a', 403)
     await expect.poll(() => other.refusal('a')).toBe(403)
-    one.renewRefusals()
-    other.renewRefusals()
+    await renew(one)
+    await renew(other)
     other.refuse('b', 401)
     await expect.poll(() => one.refusal('b')).toBe(401)
     expect(one.refusal('a')).toBe(403)
-    one.renewRefusals()
-    await expect.poll(() => other.refusal('a')).toBeUndefined()
-    other.renewRefusals()
+    await renew(one)
+    expect(other.refusal('a')).toBeUndefined()
+    await renew(other)
     expect(one.refusal('b')).toBe(401)
-    one.renewRefusals()
-    await expect.poll(() => other.refusal('b')).toBeUndefined()
+    await renew(one)
+    expect(other.refusal('b')).toBeUndefined()
     await one.close()
     await other.close()
   })
