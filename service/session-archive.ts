@@ -156,9 +156,8 @@ export function openArchive(options: OpenArchiveOptions): { archive: SessionArch
     },
     find: (key) =>
       look(() => {
-        const viewerKey = viewerKeyOf(key, partsOf(key).credentials)
-        const one = database.get(hashOfSession({ viewerKey, key }))
-        return isOthers(one) ? revive(one!, toWall(), now()) : undefined
+        const one = database.get(hashOfSession({ viewerKey: viewerKeyIn(key), key }))
+        return isOthers(one) && one!.key === key ? revive(one!, toWall(), now()) : undefined
       }),
     findNewest: (viewerKey) =>
       look(() => {
@@ -167,7 +166,7 @@ export function openArchive(options: OpenArchiveOptions): { archive: SessionArch
         const range = [...database.getRange({ start, end, limit: MAX_OF_VIEWER })]
         const [newest] = range
           .map(({ value }) => value)
-          .filter(isOthers)
+          .filter((one) => isOthers(one) && viewerKeyIn(one.key) === viewerKey)
           .toSorted((one, other) => other.openedAt - one.openedAt)
         return newest && revive(newest, toWall(), now())
       }),
@@ -222,6 +221,8 @@ const HASH_BYTES = 16
 
 /** LMDB's keys are short. */
 const hashOf = (key: string) => createHash('sha256').update(key, 'latin1').digest().subarray(0, HASH_BYTES)
+
+const viewerKeyIn = (key: string) => viewerKeyOf(key, partsOf(key).credentials)
 
 /** One viewer's sessions stand side by side. */
 const hashOfSession = ({ viewerKey, key }: Pick<Session, 'viewerKey' | 'key'>) =>
