@@ -36,6 +36,8 @@ export interface ArchiveFolder {
 export function prepareFolder(folder: string, instance: string): ArchiveFolder {
   const path = join(folder, 'sessions')
   mkdirSync(path, { recursive: true, mode: 0o700 })
+  const data = join(path, 'data.mdb')
+  for (const file of [data, join(path, 'lock.mdb')]) if (existsSync(file)) closeSync(openSync(file, 'r+'))
   const room = join(path, `room-${instance}`)
   try {
     writeFileSync(room, Buffer.alloc(ROOM_BYTES))
@@ -52,8 +54,6 @@ export function prepareFolder(folder: string, instance: string): ArchiveFolder {
   }
   writeFileSync(marker, String(brokenStarts >= MAX_BROKEN_STARTS ? 1 : brokenStarts + 1))
 
-  const data = join(path, 'data.mdb')
-  for (const file of [data, join(path, 'lock.mdb')]) if (existsSync(file)) closeSync(openSync(file, 'r+'))
   if (!isWhole(data)) throw new Error('the file is damaged; remove it')
   return { path, markRead: () => rmSync(marker, { force: true }) }
 }

@@ -1,8 +1,12 @@
-import type { Answer } from './decision.js'
+import { mayBeCaused, type Answer } from './decision.js'
 import { networkOf } from './network.js'
 
-/** Failures in a row after which a backend counts as down. */
+/**
+ * Failures in a row after which a backend counts as down; and so many more where all are about one network, which may be
+ * the cause of them, or all that there is, behind a proxy.
+ */
 const FAILURES_IN_A_ROW = 5
+const FAILURES_OF_ONE = 20
 
 /** How many of the last answers tell whether a backend is slow, and how many of them must be. */
 const SAMPLE = 20
@@ -37,6 +41,7 @@ export interface BreakerOptions {
 export class Breaker {
   #isOpen = false
   #failures = 0
+  #failuresOfOne = 0
   #lastFailed: string | undefined
   /** Of the last answers: the network that a slow one was about, undefined for one in time. */
   #slow: (string | undefined)[] = []
@@ -107,12 +112,14 @@ export class Breaker {
     const hasFailed = answer.outcome === 'unavailable'
     const isSlow = this.#options.slowMs > 0 && elapsedMs > this.#options.slowMs
     if (hasFailed) {
-      // A script that breaks off or hangs on some query, a limit for who asks too much: what may be about one viewer is
-      // confirmed only by a failure in another network.
+      // A script that hangs or breaks off on some query, a limit for who asks too much: what may be about one viewer is
+      // confirmed by a failure in another network. One that breaks off proves nothing else, however often.
       if (isUnmistakable(answer) || network !== this.#lastFailed) this.#failures++
+      if (!mayBeCaused(answer)) this.#failuresOfOne++
       this.#lastFailed = network
     } else {
       this.#failures = 0
+      this.#failuresOfOne = 0
       this.#lastFailed = undefined
     }
     if (answer.outcome === 'allow') {
@@ -122,9 +129,13 @@ export class Breaker {
     this.#slow = [...this.#slow.slice(1 - SAMPLE), isSlow ? network : undefined]
     if (this.#isOpen) {
       if (!hasFailed && !isSlow) this.#close()
-    } else if (this.#failures >= FAILURES_IN_A_ROW || this.#isSlow()) {
+    } else if (this.#hasFailed() || this.#isSlow()) {
       this.#open()
     }
+  }
+
+  #hasFailed(): boolean {
+    return this.#failures >= FAILURES_IN_A_ROW || this.#failuresOfOne >= FAILURES_OF_ONE
   }
 
   /** Most of the last answers were slow, and not about one network alone: nobody can be slow for all. */

@@ -202,9 +202,8 @@ export function openArchive(options: OpenArchiveOptions): OpenedArchive {
     },
     find: (key) =>
       look(() => {
-        const viewerKey = viewerKeyOf(key, partsOf(key).credentials)
-        const one = database.get(hashOfSession({ viewerKey, key }))
-        return isOthers(one) ? revive(one!, toWall(), now()) : undefined
+        const one = database.get(hashOfSession({ viewerKey: viewerKeyIn(key), key }))
+        return isOthers(one) && one!.key === key ? revive(one!, toWall(), now()) : undefined
       }),
     findNewest: (viewerKey) =>
       look(() => {
@@ -213,7 +212,7 @@ export function openArchive(options: OpenArchiveOptions): OpenedArchive {
         const range = [...database.getRange({ start, end, limit: MAX_OF_VIEWER })]
         const [newest] = range
           .map(({ value }) => value)
-          .filter(isOthers)
+          .filter((one) => isOthers(one) && viewerKeyIn(one.key) === viewerKey)
           .toSorted((one, other) => other.openedAt - one.openedAt)
         return newest && revive(newest, toWall(), now())
       }),
@@ -273,6 +272,8 @@ const HASH_BYTES = 16
 
 /** LMDB's keys are short. */
 const hashOf = (key: string) => createHash('sha256').update(key, 'latin1').digest().subarray(0, HASH_BYTES)
+
+const viewerKeyIn = (key: string) => viewerKeyOf(key, partsOf(key).credentials)
 
 /** One viewer's sessions stand side by side. */
 const hashOfSession = ({ viewerKey, key }: Pick<Session, 'viewerKey' | 'key'>) =>

@@ -89,13 +89,23 @@ interface GetOptions {
  * second stops the service for 6 ms three times a second.
  */
 async function getExactly(agent: Agent, origin: string, { headers, signal, target, onEnd }: GetOptions) {
-  const response = await agent.request({ origin, path: target, method: 'GET', headers, signal })
+  // undici heeds the signal only once there is a connection, and not while it waits for a name or for a free one.
+  const response = await Promise.race([
+    agent.request({ origin, path: target, method: 'GET', headers, signal }),
+    rejectionBy(signal),
+  ])
   // The answer stands already: a body that is cut off, too slow or too long changes nothing.
   void response.body.dump({ limit: MAX_BODY_BYTES }).finally(onEnd)
   return {
     status: response.statusCode,
     headers: { get: (name: string) => [response.headers[name] ?? []].flat().join(', ') || null },
   }
+}
+
+function rejectionBy(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+  })
 }
 
 const FAILURE_OF_CODE: Readonly<Record<string, Failure>> = {

@@ -1,4 +1,4 @@
-import { Agent, get } from 'node:http'
+import { Agent, get, type RequestOptions } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Stage } from './stage.js'
 
@@ -9,6 +9,8 @@ export interface Seen {
   readonly kind: Kind
   /** 0 for a connection that broke off. */
   readonly status: number
+  /** When it was asked, by performance.now(). */
+  readonly atMs: number
   readonly ms: number
 }
 
@@ -17,7 +19,7 @@ const REFUSED = 20
 const SEGMENTS = 5
 /** Between two requests of one viewer, as with a target duration of 4 s. */
 const PAUSE_MS = 4_000
-const NEW_PER_SECOND = 10
+const NEW_PER_SECOND = 20
 
 /** Viewers who behave as players do: the playlist with the token that they came with, then segments without it. */
 export class Audience {
@@ -76,17 +78,26 @@ export class Audience {
   async #ask(kind: Kind, userAgent: string, file: string): Promise<void> {
     const begin = performance.now()
     const address = `${this.#stage.site}/play/a001/${file}`
-    const status = await new Promise<number>((resolve) => {
-      const headers = { 'User-Agent': userAgent }
-      // Each at an address of his own, as far as this machine's loopback has them.
-      const localAddress = addressOf(userAgent)
-      get(address, { agent: this.#agent, headers, localAddress }, (response) => {
-        response.resume()
-        response.once('close', () => resolve(response.complete ? response.statusCode! : 0))
-      }).once('error', () => resolve(0))
-    })
-    this.seen.push({ kind, status, ms: performance.now() - begin })
+    // Each at an address of his own, as far as this machine's loopback has them.
+    const options = {
+      agent: this.#agent,
+      headers: { 'User-Agent': userAgent },
+      localAddress: addressOf(userAgent),
+    }
+    const status = await statusOf(address, options)
+    this.seen.push({ kind, status, atMs: begin, ms: performance.now() - begin })
   }
+}
+
+/** As every player does, asks again where a connection that was kept open turns out to be closed (RFC 9112, 9.3.1). */
+function statusOf(address: string, options: RequestOptions): Promise<number> {
+  return new Promise((resolve) => {
+    const request = get(address, options, (response) => {
+      response.resume()
+      response.once('close', () => resolve(response.complete ? response.statusCode! : 0))
+    })
+    request.once('error', () => resolve(request.reusedSocket ? statusOf(address, options) : 0))
+  })
 }
 
 function addressOf(userAgent: string): string {

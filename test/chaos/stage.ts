@@ -1,20 +1,39 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { cp, mkdtemp, readFile, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { createDemoMiddleware, type DemoMiddleware } from '../demo/middleware.js'
 import { freePort, startNginx } from '../nginx/harness.js'
 import { ROOT } from '../root.js'
+import { BACKEND_NAME, type ShimState } from './shim.js'
+
+/** The backend's deadline. */
+export const DEADLINE_MS = 1_000
+
+/** From the service's line that an outage began until its line that it ended, or its own end; by performance.now(). */
+export interface Outage {
+  readonly fromMs: number
+  untilMs: number
+}
 
 /** nginx, the service as a process of its own, and a strict Ministra, all of which can be made to fail. */
 export interface Stage {
   readonly site: string
   readonly middleware: DemoMiddleware
+  /** What the service has noticed. */
+  readonly outages: readonly Outage[]
+  /** How many times the service has ended without being told to. */
+  readonly crashes: number
   closeBackend(): Promise<void>
   openBackend(): Promise<void>
   killService(signal: NodeJS.Signals): Promise<void>
   startService(): Promise<void>
+  /** Sets the service's wall clock, or what becomes of its backend's name. */
+  shim(change: Partial<ShimState>): void
+  /** The service's files can grow no more, until it is started anew. Resolves when it has noticed. */
+  fillDisk(): Promise<void>
   reloadNginx(): Promise<void>
   stop(): Promise<void>
 }
@@ -26,28 +45,54 @@ export async function setStage(): Promise<Stage> {
   const middleware = createDemoMiddleware('ministra')
   const backendPort = await middleware.listen()
   const servicePort = await freePort()
-
+  const outages: Outage[] = []
+  const awaited: { readonly begin: string; readonly resolve: () => void }[] = []
+  let shimState: ShimState = { clockMs: 0, dns: 'works' }
   let service: ChildProcess | undefined
+  let isEnding = false
+  let crashes = 0
+
+  function hear(line: string): void {
+    const { msg = '' } = JSON.parse(line) as { msg?: string }
+    const nowMs = performance.now()
+    if (msg.startsWith('outage began')) outages.push({ fromMs: nowMs, untilMs: Infinity })
+    if (msg.startsWith('outage ended') || msg === 'gone') {
+      for (const outage of outages) outage.untilMs = Math.min(outage.untilMs, nowMs)
+    }
+    for (const one of awaited) if (msg.startsWith(one.begin)) one.resolve()
+  }
+  const heard = (begin: string) => new Promise<void>((resolve) => awaited.push({ begin, resolve }))
+
   async function startService(): Promise<void> {
-    service = spawn(process.execPath, [join(ROOT, 'dist/service/main.js')], {
+    isEnding = false
+    const args = ['--import', join(ROOT, 'dist/test/chaos/shim.js'), join(ROOT, 'dist/service/main.js')]
+    const child = spawn(process.execPath, args, {
       env: {
         PATH: process.env.PATH,
+        CHAOS_SHIM: JSON.stringify(shimState),
         BACKEND_TYPE: 'ministra',
-        BACKEND_URL: `http://127.0.0.1:${backendPort}/portal`,
-        BACKEND_TIMEOUT: '1s',
+        BACKEND_URL: `http://${BACKEND_NAME}:${backendPort}/portal`,
+        BACKEND_TIMEOUT: `${DEADLINE_MS}ms`,
         PORT: String(servicePort),
         ADMIN_PORT: 'off',
         STATE_DIR: join(prefix, 'state'),
       },
-      stdio: ['ignore', 'pipe', 'inherit'],
+      // LMDB complains of a full disk on standard error by itself.
+      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     })
-    await once(service.stdout!, 'data')
-    service.stdout!.resume()
+    service = child
+    child.once('exit', () => {
+      if (!isEnding) crashes++
+      hear('{"msg":"gone"}')
+    })
+    createInterface(child.stdout!).on('line', hear)
+    await heard('listening')
   }
   await startService()
   const nginx = await startNginx({ prefix, port: await freePort(), servicePort, mediaDir })
 
   async function killService(signal: NodeJS.Signals): Promise<void> {
+    isEnding = true
     const exited = once(service!, 'exit')
     service!.kill(signal)
     await exited
@@ -55,10 +100,23 @@ export async function setStage(): Promise<Stage> {
   return {
     site: `http://127.0.0.1:${nginx.port}`,
     middleware,
+    outages,
+    get crashes() {
+      return crashes
+    },
     closeBackend: () => middleware.close(),
     openBackend: async () => void (await middleware.listen(backendPort)),
     killService,
     startService,
+    shim(change) {
+      shimState = { ...shimState, ...change }
+      service!.send(shimState)
+    },
+    async fillDisk() {
+      const noticed = heard('STATE_DIR cannot be used')
+      execFileSync('prlimit', [`--pid=${service!.pid}`, '--fsize=4096:'])
+      await noticed
+    },
     async reloadNginx() {
       process.kill(Number(await readFile(join(prefix, 'nginx.pid'), 'utf8')), 'SIGHUP')
     },

@@ -116,6 +116,21 @@ const allowed = { allowed: true }
 const refused = { allowed: false, refusal: 403 }
 
 describe('a session', () => {
+  it('that another service has opened is known without a question', async () => {
+    const auth = authorizer()
+    await decide(auth, 'token=a', ALLOW)
+    const session = store.newestSession(keyOf(request('')))!
+    const other = authorizer()
+    store.recall = (key) => (key === session.key ? session : undefined)
+    store.recallNewest = (key) => (key === session.viewerKey ? session : undefined)
+    const admitted = { allowed: true, sessionId: session.id, sessionName: 'ivan' }
+    expect(other.authorize(request('token=a'))).toMatchObject(admitted)
+    expect(other.authorize(request(''))).toMatchObject(admitted)
+    expect(backend.asked).toHaveLength(1)
+    await decide(other, 'token=b', DENY)
+    expect(backend.asked).toHaveLength(2)
+  })
+
   it('is asked about once, however many requests come at once', async () => {
     const auth = authorizer()
     const decisions = Array.from({ length: 100 }, async () => auth.authorize(request('token=1')))

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Session } from '../../service/session.js'
-import { NO_ARCHIVE } from '../../service/session-archive.js'
+import { NO_ARCHIVE, type SessionArchive } from '../../service/session-archive.js'
 import { SessionStore } from '../../service/session-store.js'
 
 let nowMs: number
@@ -135,6 +135,41 @@ describe('a full store', () => {
       }),
       { numRuns: 2_000 },
     )
+  })
+})
+
+describe('the archive', () => {
+  it("gives another service's session to the one that is asked, which keeps it from then on", () => {
+    const first = open('1')
+    const calls: string[] = []
+    const archive: SessionArchive = {
+      ...NO_ARCHIVE,
+      put: ({ key }) => calls.push(`put ${key}`),
+      remove: ({ key }) => calls.push(`remove ${key}`),
+      release: ({ key }) => calls.push(`release ${key}`),
+      find: (key) => (key === '1' ? first : undefined),
+      findNewest: () => ({ ...first, key: '2' }),
+    }
+    store = new SessionStore({ idleMs: 1_000, maxSessions: 2, maxDenials: 100, now: () => nowMs, archive })
+    expect(store.session('1')).toBeUndefined()
+    expect(store.recall('3')).toBeUndefined()
+    expect(store.recall('1')).toBe(first)
+    expect(store.session('1')).toBe(first)
+    expect(store.recallNewest('viewer')?.key).toBe('2')
+    expect(store.newestSession('viewer')?.key).toBe('2')
+    expect(calls.splice(0)).toEqual(['put 1', 'put 2'])
+    // Who was refused is nobody's session; who is idle or one too many may be another's by now.
+    store.close(first, 'refused')
+    open('3')
+    open('4')
+    nowMs = 5_000
+    store.sweep(10)
+    expect(calls.filter((call) => !call.startsWith('put'))).toEqual([
+      'remove 1',
+      'release 2',
+      'release 3',
+      'release 4',
+    ])
   })
 })
 

@@ -1,7 +1,8 @@
+import dns from 'node:dns'
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import type { ServerResponse } from 'node:http'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Backend, Question } from '../../../service/backends/backend.js'
 import { createExchange } from '../../../service/backends/exchange.js'
 import { createBackend } from '../../../service/backends/index.js'
@@ -196,6 +197,18 @@ describe.each(BACKEND_TYPES)('%s', (type) => {
       100,
     )
     expect(await dripping.backend.ask(QUESTION)).toEqual(timeout)
+  })
+
+  it('a resolver that does not answer ends at the deadline', async () => {
+    const lookup = vi.spyOn(dns, 'lookup').mockImplementation(() => {})
+    try {
+      const beginMs = performance.now()
+      const answer = await adapterFor(type, 'http://backend.invalid/', 100).ask(QUESTION)
+      expect(answer).toEqual({ outcome: 'unavailable', failure: 'timeout', status: undefined })
+      expect(performance.now() - beginMs).toBeLessThan(400)
+    } finally {
+      lookup.mockRestore()
+    }
   })
 
   it('reset, refused and unknown name are outages, each by its name', async () => {

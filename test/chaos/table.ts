@@ -1,0 +1,85 @@
+import { quantile } from '../bench/statistics.js'
+import type { Kind, Seen } from './audience.js'
+import type { Fault } from './faults.js'
+import { DEADLINE_MS, type Outage } from './stage.js'
+
+/** What the machine may add to a deadline, in milliseconds. */
+const NOISE_MS = 100
+
+/** Longest wait of who watches already, and p99 of new viewers once the outage is known: promises. */
+const LIMIT_MS = { known: 1_000, unasked: 50 }
+
+export const HEAD = [
+  '| what goes wrong | requests | refused wrongly | admitted wrongly | longest wait | new, asked: longest | new, outage known: count, p50, p99 | new, turned away |',
+  '| --- | --: | --: | --: | --: | --: | --: | --: |',
+]
+
+export interface Row {
+  readonly line: string
+  /** What must not be. */
+  readonly problems: readonly string[]
+  /** Waits in an outage that the service knew of, in milliseconds: of new viewers, and of those who watched already. */
+  readonly unaskedMs: readonly number[]
+  readonly watchingMs: readonly number[]
+}
+
+/** Judges what the audience has seen of one fault. */
+export function rowOf(fault: Fault, seen: readonly Seen[], outages: readonly Outage[]): Row {
+  const of = (kind: Kind) => seen.filter((one) => one.kind === kind)
+  const isAllowed = ({ status }: Seen) => status === 200
+  const isInOutage = ({ atMs }: Seen) =>
+    outages.some(({ fromMs, untilMs }) => atMs >= fromMs && atMs <= untilMs)
+  const refused = of('known').filter((one) => !isAllowed(one)).length
+  const admitted = of('refused').filter(isAllowed).length
+  const longestMs = Math.max(...of('known').map(({ ms }) => ms))
+  const asked = of('new').filter((one) => !isInOutage(one))
+  const askedMs = Math.max(...asked.map(({ ms }) => ms))
+  const unasked = of('new').filter(isInOutage)
+  const unaskedMs = unasked.map(({ ms }) => ms)
+  const turnedAway = of('new').filter((one) => !isAllowed(one))
+
+  const rules: [isBroken: boolean, problem: string][] = [
+    [refused > 0, 'somebody who watches was refused'],
+    [admitted > 0, 'somebody who was refused was admitted'],
+    [longestMs >= LIMIT_MS.known, 'somebody who watches waited too long'],
+    [askedMs >= DEADLINE_MS + NOISE_MS, "a new viewer waited longer than the backend's deadline"],
+    [fault.isOutage === true && unasked.length === 0, 'the service noticed no outage'],
+    [turnedAway.some(isInOutage), 'a new viewer was turned away in an outage'],
+    [turnedAway.length > 0 && !fault.isDoubtful, 'a new viewer was turned away'],
+  ]
+  const outage =
+    unasked.length === 0 ? '–' : `${unasked.length}, ${ms(unaskedMs, 0.5)}, ${ms(unaskedMs, 0.99)}`
+  return {
+    line: `| ${fault.name} | ${seen.length} | ${refused} | ${admitted} | ${Math.round(longestMs)} | ${Math.round(askedMs)} | ${outage} | ${turnedAway.length} |`,
+    problems: rules.filter(([isBroken]) => isBroken).map(([, problem]) => `${fault.name}: ${problem}`),
+    unaskedMs,
+    watchingMs: of('known')
+      .filter(isInOutage)
+      .map(({ ms }) => ms),
+  }
+}
+
+/** A row for what cannot be brought about here. */
+export function emptyRow({ name, problem }: Fault): string {
+  return `| ${name} | not tried: ${problem} | | | | | | |`
+}
+
+/**
+ * The promise about the new viewers of all outages together: a row by itself has few of them. Nobody asks the backend
+ * about those who watch already, so what they wait beyond the limit is the machine's own business, and allowed for.
+ */
+export function promiseOf(rows: readonly Row[]): { line: string; problems: string[] } {
+  const unaskedMs = rows.flatMap((row) => row.unaskedMs)
+  const p99 = ms(unaskedMs, 0.99)
+  const watchingP99 = ms(
+    rows.flatMap((row) => row.watchingMs),
+    0.99,
+  )
+  const isKept = p99 < Math.max(LIMIT_MS.unasked, watchingP99)
+  return {
+    line: `New viewers once an outage is known, all together: ${unaskedMs.length}, p99 ${p99} ms; who watches meanwhile: p99 ${watchingP99} ms.`,
+    problems: isKept ? [] : [`new viewers in an outage waited ${p99} ms (p99)`],
+  }
+}
+
+const ms = (values: readonly number[], part: number) => Math.round(quantile(values, part))
