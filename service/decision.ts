@@ -20,9 +20,9 @@ export type Refusal = 401 | 403
 
 /** How long nginx may repeat an answer by itself. */
 export interface EdgeLife {
-  /** Milliseconds; below a second it is not repeated at all. */
+  /** Milliseconds in all, those in which an admission is renewed among them; below a second it is not repeated at all. */
   readonly freshMs: number
-  /** Whether it stands while the service is out of reach, and, an admission, while it is being renewed. */
+  /** Whether it stands beyond that while the service is out of reach, and, an admission, may be stale while it is renewed. */
   readonly isStaleAllowed: boolean
 }
 

@@ -28,13 +28,17 @@ export function replyTo(decision: Decision): Reply {
 }
 
 /**
- * RFC 5861, as nginx's proxy_cache obeys it. An admission is renewed behind the viewer's back, so that no one waits;
- * a refusal is not, so that a viewer who has paid meanwhile is not refused once more.
+ * RFC 5861, as nginx's proxy_cache obeys it. An admission is renewed behind the viewer's back, so that no one waits, in
+ * the second half of its time; a refusal is not, so that a viewer who has paid meanwhile is not refused once more.
  */
 function cacheControl({ allowed, edge }: Decision): string {
   const seconds = Math.floor(edge.freshMs / 1_000)
   if (seconds < 1) return 'no-store'
-  if (!edge.isStaleAllowed) return `max-age=${seconds}`
-  const renewal = allowed ? `, stale-while-revalidate=${seconds}` : ''
-  return `max-age=${seconds}${renewal}, stale-if-error=${STALE_IF_ERROR_S}`
+  const staleIfError = edge.isStaleAllowed ? `, stale-if-error=${STALE_IF_ERROR_S}` : ''
+  if (!allowed) return `max-age=${seconds}${staleIfError}`
+  // nginx counts whole seconds and begins with the one that is passing: it repeats for up to a second more than it is told.
+  const told = Math.max(seconds - 1, 1)
+  const fresh = Math.ceil(told / 2)
+  if (!edge.isStaleAllowed || told === fresh) return `max-age=${told}${staleIfError}`
+  return `max-age=${fresh}, stale-while-revalidate=${told - fresh}${staleIfError}`
 }

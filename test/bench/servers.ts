@@ -35,7 +35,7 @@ const KINDS: Record<string, () => ReturnType<typeof createServer>> = {
   hono: () => {
     const headers = {
       'Content-Length': '0',
-      'Cache-Control': 'max-age=10, stale-while-revalidate=10, stale-if-error=300',
+      'Cache-Control': 'max-age=5, stale-while-revalidate=4, stale-if-error=300',
       'X-Channel-ID': 'a001',
       'X-Session-ID': '0123456789abcdef0123456789abcdef',
       'X-Session-Name': 'viewer',

@@ -1,6 +1,13 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { sendRaw, view } from './client.js'
 import { startStack, type Stack, type StackOptions } from './stack.js'
+
+// The service's clock, to be put forward; nginx keeps its own.
+const ahead = vi.hoisted(() => ({ ms: 0 }))
+vi.mock('../../service/clock.js', async (original) => {
+  const { now } = await original<typeof import('../../service/clock.js')>()
+  return { now: () => now() + ahead.ms }
+})
 
 let stack: Stack
 afterEach(() => stack.stop())
@@ -118,5 +125,27 @@ describe("nginx's memory", () => {
       seen.add((await view(stack.site, '/play/a001/low/1.ts?token=wrong')).status)
     }
     expect([...seen]).toEqual([403])
+  })
+
+  it.each([
+    ['pushed out by others', 'MAX_SESSIONS'],
+    ['refused at its re-check', 'SESSION_RECHECK'],
+  ])('lets in nobody for longer than EDGE_TTL whose session is %s', async (_, how) => {
+    await start({ env: { EDGE_TTL: '3s', MAX_SESSIONS: '1' } })
+    expect(await warm('/play/a001/index.m3u8?token=demo')).toBe(200)
+    expect(await warm('/play/a001/low/0.ts')).toBe(200)
+    if (how === 'MAX_SESSIONS') {
+      const other = { address: '127.0.0.2' }
+      expect((await view(stack.site, '/play/a001/index.m3u8?token=demo', other)).status).toBe(200)
+    } else {
+      stack.middleware.answerWith((_request, response) => response.writeHead(401).end())
+      ahead.ms += 180_000
+    }
+    const end = performance.now() + 3_000
+    const segment = async () => (await view(stack.site, '/play/a001/low/1.ts')).status
+    // Somebody who asks all the time, so that nginx renews what it has.
+    await expect.poll(segment, { interval: 20, timeout: 10_000 }).toBe(401)
+    expect(performance.now()).toBeLessThan(end)
+    for (const later = end + 500; performance.now() < later;) expect(await segment()).toBe(401)
   })
 })

@@ -267,8 +267,20 @@ describe('a reply', () => {
   })
 
   it.each([
-    [admission, 'max-age=9, stale-while-revalidate=9, stale-if-error=300'],
-    [{ ...admission, edge: { ...edge, isStaleAllowed: false } }, 'max-age=9'],
+    // nginx adds up to a second: 9.999 s are never exceeded.
+    [admission, 'max-age=4, stale-while-revalidate=4, stale-if-error=300'],
+    [
+      { ...admission, edge: { ...edge, freshMs: 60_000 } },
+      'max-age=30, stale-while-revalidate=29, stale-if-error=300',
+    ],
+    [
+      { ...admission, edge: { ...edge, freshMs: 3_000 } },
+      'max-age=1, stale-while-revalidate=1, stale-if-error=300',
+    ],
+    [{ ...admission, edge: { ...edge, freshMs: 2_999 } }, 'max-age=1, stale-if-error=300'],
+    [{ ...admission, edge: { ...edge, freshMs: 1_000 } }, 'max-age=1, stale-if-error=300'],
+    [{ ...admission, edge: { freshMs: 2_000, isStaleAllowed: false } }, 'max-age=1'],
+    [{ ...admission, edge: { freshMs: 1_999, isStaleAllowed: false } }, 'max-age=1'],
     [{ ...admission, edge: { ...edge, freshMs: 999 } }, 'no-store'],
     [{ ...admission, edge: { ...edge, freshMs: -5_000 } }, 'no-store'],
     [refusal, 'max-age=9, stale-if-error=300'],
