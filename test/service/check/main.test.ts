@@ -177,7 +177,7 @@ it('--json is one object, whose names stay', async () => {
       status: 200,
       headers: {
         'Content-Length': '0',
-        'Cache-Control': 'max-age=10, stale-while-revalidate=10, stale-if-error=300',
+        'Cache-Control': 'max-age=5, stale-while-revalidate=4, stale-if-error=300',
         'X-Channel-ID': 'a001',
         'X-Session-ID': session,
         'X-Session-Name': 'demo-viewer',
