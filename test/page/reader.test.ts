@@ -14,6 +14,12 @@ describe('for its reader', () => {
     expect(await page.locator('html').getAttribute('lang')).toBe('ru')
     expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe('Сессии')
     expect((await range())?.replaceAll(/\s/g, ' ')).toBe('1–100 из 10 000')
+    await page.getByLabel('Решение').selectOption('open-door')
+    await page.locator('td.source', { hasText: 'без проверки' }).first().waitFor()
+    const cutOff = await page.evaluate<string[]>(`[...document.querySelectorAll('th, td.source, td.actions')]
+      .filter((cell) => cell.scrollWidth > cell.clientWidth).map((cell) => cell.textContent)`)
+    expect(cutOff).toEqual([])
+    await page.getByRole('button', { name: 'Сбросить' }).click()
     await page.getByLabel('Имя').fill('katya-1')
     await page.getByText(/^Найдено: \d+ сесси/).waitFor({ state: 'attached' })
     for (const [admitted, words] of [
