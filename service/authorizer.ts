@@ -141,10 +141,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     const { key, channelId } = place
     if (blocks.size > 0) {
       const untilMs = blocks.untilMs(viewerKeyOf(key, place.credentials))
-      if (untilMs !== undefined) {
-        const freshMs = Math.min(options.edgeTtlMs, untilMs - now())
-        return refuse(403, 'blocked', channelId, { freshMs, isStaleAllowed: true })
-      }
+      if (untilMs !== undefined) return refuseBlocked(untilMs, channelId)
     }
     // Without credentials the key is the viewer's own.
     const session = place.isTokenless ? store.newestSession(key) : store.session(key)
@@ -155,6 +152,8 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     const unreadable = store.denial(requestKeyOf(key, request))
     if (unreadable !== undefined && now() < unreadable.freshUntilMs)
       return refuse(unreadable.refusal, 'remembered', channelId, NOT_AT_THE_EDGE)
+    const blockedUntilMs = blocks.recallUntilMs(viewerKeyOf(key, place.credentials))
+    if (blockedUntilMs !== undefined) return refuseBlocked(blockedUntilMs, channelId)
     const others = place.isTokenless ? store.recallNewest(key) : store.recall(key)
     if (others !== undefined) return admitKnown(others, channelId)
     if (breaker.isOpen) return decideUnasked(request, place, denial?.refusal)
@@ -307,6 +306,11 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     const freshMs = Math.min(options.edgeTtlMs, isDecided ? recheckAtMs - now() : UNDECIDED_EDGE_MS)
     const edge = { freshMs, isStaleAllowed: isDecided }
     return { allowed: true, source, sessionId: id, sessionName: name, channelId, edge }
+  }
+
+  function refuseBlocked(untilMs: number, channelId: string): Decision {
+    const freshMs = Math.min(options.edgeTtlMs, untilMs - now())
+    return refuse(403, 'blocked', channelId, { freshMs, isStaleAllowed: true })
   }
 
   /**

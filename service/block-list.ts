@@ -11,14 +11,16 @@ export interface Block extends Omit<SessionParts, 'credentials'> {
 /** More than an operator blocks by hand. */
 export const MAX_BLOCKS = 10_000
 
+type BlockArchive = Pick<SessionArchive, 'block' | 'unblock' | 'findBlock'>
+
 /** Viewers whom an operator has blocked, by viewer key: whatever token they bring. */
 export class BlockList {
   readonly #blocks = new Map<string, Block>()
   readonly #now: () => number
-  readonly #archive: Pick<SessionArchive, 'block' | 'unblock'>
+  readonly #archive: BlockArchive
 
   /** @param now milliseconds of a clock that never goes back */
-  constructor(now: () => number, archive: Pick<SessionArchive, 'block' | 'unblock'>) {
+  constructor(now: () => number, archive: BlockArchive) {
     this.#now = now
     this.#archive = archive
   }
@@ -40,6 +42,14 @@ export class BlockList {
     const block = { viewerKey, sessionId: id, untilMs }
     this.restore(block)
     this.#archive.block(viewerKey, block)
+  }
+
+  /** The same of a viewer who is new here: he may have been blocked at another service. */
+  recallUntilMs(viewerKey: string): number | undefined {
+    const block = this.#archive.findBlock(viewerKey)
+    if (block === undefined || block.untilMs <= this.#now()) return undefined
+    this.restore(block)
+    return block.untilMs
   }
 
   /** Takes one over from the last start. */

@@ -28,6 +28,8 @@ export interface SessionArchive {
   /** Keeps a viewer blocked. */
   block(viewerKey: string, block: KeptBlock): void
   unblock(viewerKey: string): void
+  /** A block, another service's too. */
+  findBlock(viewerKey: string): KeptBlock | undefined
   /** Lets go of the older half of all refusals. */
   renewRefusals(): void
   /** Everything that was put, written. */
@@ -83,6 +85,7 @@ export const NO_ARCHIVE: SessionArchive = {
   refusal: () => undefined,
   block() {},
   unblock() {},
+  findBlock: () => undefined,
   renewRefusals() {},
   close: async () => {},
 }
@@ -231,6 +234,11 @@ export function openArchive(options: OpenArchiveOptions): OpenedArchive {
       const until = untilMs + toWall()
       attempt(() => blockBase.put(hashOf(viewerKey), { viewerKey, sessionId, until }))
     },
+    findBlock: (viewerKey) =>
+      look(() => {
+        const one = blockBase.get(hashOf(viewerKey))
+        return one && { viewerKey, sessionId: one.sessionId, untilMs: one.until - toWall() }
+      }),
     unblock: (viewerKey) => attempt(() => blockBase.remove(hashOf(viewerKey))),
     renewRefusals() {
       // Another service may have done so meanwhile.
