@@ -8,38 +8,15 @@ import {
   judge,
   type Answer,
   type Decision,
-  type EdgeLife,
   type Refusal,
-  type Verdict,
   type WhenBackendDown,
 } from './decision.js'
-import {
-  credentialsIn,
-  partsOf,
-  recheckAfterMs,
-  requestKeyOf,
-  retryAfterMs,
-  sessionKeyOf,
-  viewerKeyOf,
-  type Session,
-} from './session.js'
+import { credentialsIn, partsOf, requestKeyOf, sessionKeyOf, viewerKeyOf, type Session } from './session.js'
 import type { BlockList } from './block-list.js'
 import type { Denial } from './denial-memory.js'
+import { EdgeAnswers, keepFromEdge, refuseOnce } from './edge-answers.js'
+import { Questions, type DecisionEvent } from './questions.js'
 import type { SessionStore } from './session-store.js'
-
-/** One decision that was newly made, for the log. Holds no credentials. */
-export interface DecisionEvent {
-  readonly session: Pick<Session, 'id' | 'name'>
-  readonly channelId: string
-  readonly clientIp: string
-  readonly verdict: Verdict
-  readonly answer: Answer
-  readonly isRecheck: boolean
-  /** Whether its viewer came in through the open door, and nobody had decided about him until now. */
-  readonly wasUndecided: boolean
-  /** How long the backend took. */
-  readonly elapsedMs: number
-}
 
 export interface AuthorizerOptions {
   readonly backend: Backend
@@ -91,11 +68,6 @@ export interface Authorizer {
 /** What the breaker answers in the backend's place. */
 const NOT_ASKED: Answer = { outcome: 'unavailable', failure: 'breaker', status: undefined }
 
-const NOT_AT_THE_EDGE: EdgeLife = { freshMs: 0, isStaleAllowed: false }
-
-/** How long nginx may repeat an admission that no backend has decided. */
-const UNDECIDED_EDGE_MS = 2_000
-
 /** Most viewers who are asked about by themselves; others are when their next request comes. */
 const MAX_UNDECIDED = 10_000
 
@@ -108,22 +80,21 @@ interface Place {
   readonly isTokenless: boolean
 }
 
-type Admission = Decision & { allowed: true }
-type Rejection = Decision & { allowed: false }
+type RefusalSource = (Decision & { allowed: false })['source']
 
 /** The straight line from a request to a decision: path, channel, session; remembered, or asked once. */
 export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   const { backend, breaker, store, blocks, now } = options
   const credentialParams = options.credentialParams ?? backend.credentialParams
   const recheckMs = options.sessionRecheckMs ?? backend.recheckMs
-  // Apart from what is remembered: a question in flight is no decision yet.
-  const questions = new Map<string, Promise<Decision>>()
+  const questions = new Questions({ ...options, recheckMs })
+  const answers = new EdgeAnswers(options.edgeTtlMs, now)
   const undecided = new Set<Session>()
 
   function authorize(request: AccessRequest): Decision | Promise<Decision> {
     const path = decodeCanonicalPath(request.path)
     const channel = path === undefined ? undefined : channelOf(path, options.channelPattern)
-    if (channel === undefined) return refuse(403, 'path', undefined, NOT_AT_THE_EDGE)
+    if (channel === undefined) return refuseOnce(403, 'path', undefined)
 
     const { host, clientIp, userAgent } = request
     const channelId = channel.id
@@ -141,7 +112,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     const { key, channelId } = place
     if (blocks.size > 0) {
       const untilMs = blocks.untilMs(viewerKeyOf(key, place.credentials))
-      if (untilMs !== undefined) return refuseBlocked(untilMs, channelId)
+      if (untilMs !== undefined) return answers.refuseUntil(403, 'blocked', channelId, untilMs)
     }
     // Without credentials the key is the viewer's own.
     const session = place.isTokenless ? store.newestSession(key) : store.session(key)
@@ -151,25 +122,25 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     if (denial !== undefined && now() < denial.freshUntilMs) return refuseAt(place, 'remembered', denial)
     const unreadable = store.denial(requestKeyOf(key, request))
     if (unreadable !== undefined && now() < unreadable.freshUntilMs)
-      return refuse(unreadable.refusal, 'remembered', channelId, NOT_AT_THE_EDGE)
+      return refuseOnce(unreadable.refusal, 'remembered', channelId)
     const blockedUntilMs = blocks.recallUntilMs(viewerKeyOf(key, place.credentials))
-    if (blockedUntilMs !== undefined) return refuseBlocked(blockedUntilMs, channelId)
+    if (blockedUntilMs !== undefined) return answers.refuseUntil(403, 'blocked', channelId, blockedUntilMs)
     const others = place.isTokenless ? store.recallNewest(key) : store.recall(key)
     if (others !== undefined) return admitKnown(others, channelId)
     if (breaker.isOpen) return decideUnasked(request, place, denial?.refusal)
     // Not remembered: the next request asks again.
     if (!questions.has(key) && breaker.isCrowded(request.clientIp)) {
       options.onCrowd(request.clientIp)
-      return refuse(denial?.refusal ?? 403, 'crowd', channelId, NOT_AT_THE_EDGE)
+      return refuseOnce(denial?.refusal ?? 403, 'crowd', channelId)
     }
-    return askOnce(key, () => open(request, place, denial?.refusal))
+    return questions.once(key, () => open(request, place, denial?.refusal))
   }
 
   function admitKnown(session: Session, channelId: string): Decision {
-    if (now() >= session.recheckAtMs && !questions.has(session.key) && mayAsk(session)) {
-      askOnce(session.key, () => recheck(session)).catch(options.onError)
+    if (now() >= session.recheckAtMs && !questions.has(session.key) && questions.mayAsk(session)) {
+      questions.once(session.key, () => recheck(session)).catch(options.onError)
     }
-    return admit(session, 'remembered', channelId)
+    return answers.admit(session, 'remembered', channelId)
   }
 
   /** While the backend is down nobody waits for it: who asks for its recovery's sake has his decision already. */
@@ -178,23 +149,14 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     const decision = conclude(session, request, place, known, NOT_ASKED)
     if (decision.allowed) session.recheckAtMs = now()
     else if (!questions.has(place.key) && breaker.mayAsk(request.clientIp)) {
-      askOnce(place.key, () => open(request, place, known)).catch(options.onError)
+      questions.once(place.key, () => open(request, place, known)).catch(options.onError)
     }
-    return decision
-  }
-
-  /** However many requests wait for an answer about one session, the backend is asked one question. */
-  function askOnce(key: string, question: () => Promise<Decision>): Promise<Decision> {
-    const asked = questions.get(key)
-    if (asked !== undefined) return asked
-    const decision = question().finally(() => questions.delete(key))
-    questions.set(key, decision)
     return decision
   }
 
   async function open(request: AccessRequest, place: Place, known: Refusal | undefined): Promise<Decision> {
     const session = newSession(request, place)
-    return conclude(session, request, place, known, await ask(session))
+    return conclude(session, request, place, known, await questions.ask(session))
   }
 
   function newSession({ path, query }: AccessRequest, { key, credentials }: Place): Session {
@@ -229,20 +191,20 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       options.whenBackendDown,
       breaker.isServingOthers(request.clientIp, openedAtMs),
     )
-    learn(session, answer)
-    report(session, verdict, answer, openedAtMs, { isRecheck: false, wasUndecided: false })
+    questions.learn(session, answer)
+    questions.report(session, verdict, answer, openedAtMs, { isRecheck: false, wasUndecided: false })
     if (verdict.allow) {
       session.lastSeenAtMs = now()
       store.open(session)
       if (verdict.source === 'open-door' && undecided.size < MAX_UNDECIDED) undecided.add(session)
-      return admit(session, verdict.source, place.channelId)
+      return answers.admit(session, verdict.source, place.channelId)
     }
     // What is refused without the backend's word is not remembered: the next request asks again.
     if (verdict.source === 'closed-door' || verdict.source === 'single-failure')
-      return refuse(verdict.refusal, verdict.source, place.channelId, NOT_AT_THE_EDGE)
+      return refuseOnce(verdict.refusal, verdict.source, place.channelId)
     if (verdict.source === 'backend' && isAboutRequest(answer)) {
       rememberDenial(requestKeyOf(place.key, request), verdict.refusal, options.denyTtlMs)
-      return refuse(verdict.refusal, verdict.source, place.channelId, NOT_AT_THE_EDGE)
+      return refuseOnce(verdict.refusal, verdict.source, place.channelId)
     }
     return refuseAt(place, verdict.source, rememberDenial(place.key, verdict.refusal, options.denyTtlMs))
   }
@@ -250,19 +212,19 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   async function recheck(session: Session): Promise<Decision> {
     const startedAtMs = now()
     const wasUndecided = session.source === 'open-door'
-    const answer = await ask(session)
+    const answer = await questions.ask(session)
     const verdict = judge(answer, 'allow', options.whenBackendDown, false)
-    learn(session, answer)
-    report(session, verdict, answer, startedAtMs, { isRecheck: true, wasUndecided })
+    questions.learn(session, answer)
+    questions.report(session, verdict, answer, startedAtMs, { isRecheck: true, wasUndecided })
     const { channelId } = partsOf(session.key)
     if (verdict.source === 'backend') undecided.delete(session)
     if (verdict.allow) {
       store.changed(session)
-      return admit(session, verdict.source, channelId)
+      return answers.admit(session, verdict.source, channelId)
     }
     // An operator may have closed it meanwhile.
     if (store.close(session, 'refused')) denySession(session, verdict.refusal, options.denyTtlMs)
-    return refuse(verdict.refusal, verdict.source, channelId, NOT_AT_THE_EDGE)
+    return refuseOnce(verdict.refusal, verdict.source, channelId)
   }
 
   function checkUndecided(most: number): void {
@@ -274,11 +236,11 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
         undecided.delete(session)
         continue
       }
-      if (!mayAsk(session)) continue
+      if (!questions.mayAsk(session)) continue
       // Behind all others, should it be asked about again.
       undecided.delete(session)
       undecided.add(session)
-      askOnce(session.key, () => recheck(session)).catch(options.onError)
+      questions.once(session.key, () => recheck(session)).catch(options.onError)
       room--
     }
   }
@@ -299,51 +261,14 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     denySession(session, 403, options.denyTtlMs + 2 * options.edgeTtlMs)
   }
 
-  /** nginx may repeat an admission until the re-check at most, and without a backend's word not for long. */
-  function admit(session: Session, source: Admission['source'], channelId: string): Decision {
-    const { id, name, recheckAtMs } = session
-    const isDecided = session.source === 'backend'
-    const freshMs = Math.min(options.edgeTtlMs, isDecided ? recheckAtMs - now() : UNDECIDED_EDGE_MS)
-    const edge = { freshMs, isStaleAllowed: isDecided }
-    return { allowed: true, source, sessionId: id, sessionName: name, channelId, edge }
-  }
-
-  function refuseBlocked(untilMs: number, channelId: string): Decision {
-    const freshMs = Math.min(options.edgeTtlMs, untilMs - now())
-    return refuse(403, 'blocked', channelId, { freshMs, isStaleAllowed: true })
-  }
-
   /**
-   * nginx may repeat a refusal as long as the service would, unless it came without credentials: it would then also
-   * reach the segments of a viewer behind the same address who is admitted the next moment.
+   * nginx may repeat a refusal, unless it came without credentials: it would then also reach the segments of a viewer
+   * behind the same address who is admitted the next moment.
    */
-  function refuseAt(place: Place, source: Rejection['source'], { refusal, freshUntilMs }: Denial): Decision {
+  function refuseAt(place: Place, source: RefusalSource, { refusal, freshUntilMs }: Denial): Decision {
     const { channelId, isTokenless } = place
-    if (isTokenless) return refuse(refusal, source, channelId, NOT_AT_THE_EDGE)
-    const freshMs = Math.min(options.edgeTtlMs, freshUntilMs - now())
-    return refuse(refusal, source, channelId, { freshMs, isStaleAllowed: true })
-  }
-
-  function mayAsk({ key }: Session): boolean {
-    return breaker.mayAsk(partsOf(key).clientIp)
-  }
-
-  function ask({ id, key, path, query }: Session): Promise<Answer> {
-    const parts = partsOf(key)
-    return breaker.watch(parts.clientIp, () => backend.ask({ sessionId: id, path, query, ...parts }))
-  }
-
-  /** Takes over what an answer says about a session. One without a decision leaves its name and source alone. */
-  function learn(session: Session, answer: Answer): void {
-    if (answer.outcome === 'allow') {
-      session.name = answer.name
-      session.source = 'backend'
-      session.failedChecks = 0
-      session.recheckAtMs = now() + recheckAfterMs(answer.authDurationMs, recheckMs)
-    } else {
-      session.failedChecks++
-      session.recheckAtMs = now() + retryAfterMs(session, options.random())
-    }
+    if (isTokenless) return refuseOnce(refusal, source, channelId)
+    return answers.refuseUntil(refusal, source, channelId, freshUntilMs)
   }
 
   /** Also its segments, which come without a token; while their viewer has another session, they are that one's. */
@@ -358,18 +283,6 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     return denial
   }
 
-  function report(
-    session: Session,
-    verdict: Verdict,
-    answer: Answer,
-    startedAtMs: number,
-    circumstances: Pick<DecisionEvent, 'isRecheck' | 'wasUndecided'>,
-  ): void {
-    const { channelId, clientIp } = partsOf(session.key)
-    const elapsedMs = now() - startedAtMs
-    options.onDecision({ session, channelId, clientIp, verdict, answer, elapsedMs, ...circumstances })
-  }
-
   return {
     authorize,
     checkUndecided,
@@ -378,18 +291,4 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       return questions.size
     },
   }
-}
-
-function refuse(
-  refusal: Refusal,
-  source: Rejection['source'],
-  channelId: string | undefined,
-  edge: EdgeLife,
-): Decision {
-  return { allowed: false, source, refusal, channelId, edge }
-}
-
-/** Where a file's name is part of what was decided, nginx, which remembers by folder, must not remember. */
-function keepFromEdge(decision: Decision): Decision {
-  return { ...decision, edge: NOT_AT_THE_EDGE }
 }

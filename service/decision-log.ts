@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { DecisionEvent } from './authorizer.js'
+import type { DecisionEvent } from './questions.js'
 import { textFromHeader } from './header-text.js'
 
 /**

@@ -1,4 +1,4 @@
-import type { DecisionEvent } from './authorizer.js'
+import type { DecisionEvent } from './questions.js'
 import type { Decision } from './decision.js'
 import type { Session } from './session.js'
 import type { CloseReason } from './session-store.js'

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { DecisionEvent } from './authorizer.js'
+import type { DecisionEvent } from './questions.js'
 import type { Observer } from './observer.js'
 
 /** How long after an outage those who came in meanwhile have for their check, before the account is closed. */

@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { DecisionEvent } from '../authorizer.js'
+import type { DecisionEvent } from '../questions.js'
 import type { Decision, Failure } from '../decision.js'
 import type { Observer } from '../observer.js'
 import type { CloseReason } from '../session-store.js'

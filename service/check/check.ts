@@ -1,5 +1,6 @@
 import type { AccessRequest } from '../access-request.js'
-import { createAuthorizer, type DecisionEvent } from '../authorizer.js'
+import { createAuthorizer } from '../authorizer.js'
+import type { DecisionEvent } from '../questions.js'
 import { OWN_HEADERS, type Exchange, type Outcome } from '../backends/exchange.js'
 import { createBackend } from '../backends/index.js'
 import { BlockList } from '../block-list.js'

@@ -1,16 +1,12 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { AccessRequest } from '../../service/access-request.js'
-import {
-  createAuthorizer,
-  type Authorizer,
-  type AuthorizerOptions,
-  type DecisionEvent,
-} from '../../service/authorizer.js'
+import { createAuthorizer, type Authorizer, type AuthorizerOptions } from '../../service/authorizer.js'
 import type { Backend, Question } from '../../service/backends/backend.js'
 import { BlockList } from '../../service/block-list.js'
 import { Breaker } from '../../service/breaker.js'
 import type { Answer, Decision } from '../../service/decision.js'
 import { NO_ARCHIVE } from '../../service/session-archive.js'
+import type { DecisionEvent } from '../../service/questions.js'
 import { sessionKeyOf } from '../../service/session.js'
 import { SessionStore } from '../../service/session-store.js'
 

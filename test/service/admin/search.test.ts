@@ -3,7 +3,7 @@ import { refusalOf } from '../../../service/admin/guard.js'
 import { Recent } from '../../../service/admin/recent.js'
 import { parseSearch, SessionSearch, type Search } from '../../../service/admin/session-search.js'
 import { viewOf } from '../../../service/admin/session-view.js'
-import type { DecisionEvent } from '../../../service/authorizer.js'
+import type { DecisionEvent } from '../../../service/questions.js'
 import type { Decision } from '../../../service/decision.js'
 import { sessionKeyOf, type Session } from '../../../service/session.js'
 

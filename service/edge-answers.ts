@@ -1,0 +1,51 @@
+import type { Decision, EdgeLife, Refusal } from './decision.js'
+import type { Session } from './session.js'
+
+type Admission = Decision & { allowed: true }
+type Rejection = Decision & { allowed: false }
+
+export const NOT_AT_THE_EDGE: EdgeLife = { freshMs: 0, isStaleAllowed: false }
+
+/** How long nginx may repeat an admission that no backend has decided. */
+const UNDECIDED_EDGE_MS = 2_000
+
+/** Decisions with how long nginx may repeat them. */
+export class EdgeAnswers {
+  readonly #edgeTtlMs: number
+  readonly #now: () => number
+
+  /** @param edgeTtlMs 0 for an edge that repeats nothing */
+  constructor(edgeTtlMs: number, now: () => number) {
+    this.#edgeTtlMs = edgeTtlMs
+    this.#now = now
+  }
+
+  /** nginx may repeat an admission until the re-check at most, and without a backend's word not for long. */
+  admit(session: Session, source: Admission['source'], channelId: string): Decision {
+    const { id, name, recheckAtMs } = session
+    const isDecided = session.source === 'backend'
+    const freshMs = Math.min(this.#edgeTtlMs, isDecided ? recheckAtMs - this.#now() : UNDECIDED_EDGE_MS)
+    const edge = { freshMs, isStaleAllowed: isDecided }
+    return { allowed: true, source, sessionId: id, sessionName: name, channelId, edge }
+  }
+
+  /** A refusal that nginx may repeat as long as the service would. */
+  refuseUntil(refusal: Refusal, source: Rejection['source'], channelId: string, untilMs: number): Decision {
+    const freshMs = Math.min(this.#edgeTtlMs, untilMs - this.#now())
+    return { allowed: false, source, refusal, channelId, edge: { freshMs, isStaleAllowed: true } }
+  }
+}
+
+/** A refusal that nginx does not repeat. */
+export function refuseOnce(
+  refusal: Refusal,
+  source: Rejection['source'],
+  channelId: string | undefined,
+): Decision {
+  return { allowed: false, source, refusal, channelId, edge: NOT_AT_THE_EDGE }
+}
+
+/** Where a file's name is part of what was decided, nginx, which remembers by folder, must not remember. */
+export function keepFromEdge(decision: Decision): Decision {
+  return { ...decision, edge: NOT_AT_THE_EDGE }
+}
