@@ -137,6 +137,21 @@ describe('the archive', () => {
     expect(restart).toThrow('EISDIR')
   })
 
+  it('that somebody removes while it is in use says so once, and nothing throws', async () => {
+    const { archive } = start()
+    archive.put(session('token=1'))
+    await rm(join(folder, 'sessions'), { recursive: true })
+    for (let time = 0; time < 3; time++) {
+      nowMs += 31_000
+      archive.put(session('token=2'))
+      archive.release(session('token=1'))
+    }
+    await archive.close()
+    expect(failures.map(({ message }) => message)).toEqual([expect.stringMatching(/^ENOENT/)])
+    const { archive: next } = restart()
+    await next.close()
+  })
+
   it.skipIf(process.platform !== 'linux')(
     'that has no more room stops, and goes on when it has',
     async () => {
