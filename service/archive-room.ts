@@ -17,7 +17,7 @@ export interface ArchiveRoomOptions {
   /** The last page that LMDB uses. */
   readonly lastPage: () => number
   readonly now: () => number
-  /** There is no more room on the disk. */
+  /** There is no more room on the disk, or no file. */
   readonly onFull: (error: Error) => void
 }
 
@@ -47,15 +47,21 @@ export class ArchiveRoom {
     this.#hasRoom = true
   }
 
-  /** Whether something may be written now. */
+  /** Whether something may be written now. Never throws. */
   hasRoom(): boolean {
     const nowMs = this.#options.now()
     if (++this.#writes < WRITES && nowMs - this.#lookAtMs < LOOK_MS) return this.#hasRoom
     this.#writes = 0
     this.#lookAtMs = nowMs
-    const left = this.#left()
-    if (left < STEP_BYTES) this.#hasRoom = false
-    if ((left < ROOM_BYTES || !this.#hasRoom) && !this.#isGrowing) void this.#grow()
+    try {
+      const left = this.#left()
+      if (left < STEP_BYTES) this.#hasRoom = false
+      if ((left < ROOM_BYTES || !this.#hasRoom) && !this.#isGrowing) void this.#grow()
+    } catch (error) {
+      // Somebody has removed the file.
+      this.#hasRoom = false
+      this.#options.onFull(error as Error)
+    }
     return this.#hasRoom
   }
 

@@ -11,8 +11,8 @@ const MAX_BATCH = 500
 const BATCH_MS = 1_000
 
 const TIMEOUT_MS = 5_000
-/** While the service ends. */
-const LAST_TIMEOUT_MS = 1_000
+/** While the service ends, for all that waits. */
+const LAST_MS = 1_000
 
 /** Pauses before a POST that failed is tried again; after the last one it is given up. */
 const RETRY_MS = [1_000, 2_000, 4_000, 8_000, 16_000] as const
@@ -34,6 +34,9 @@ export class EventSender {
   #waiting: SessionEvent[] = []
   #sending: Promise<void> | undefined
   #overflow = 0
+  /** Of the POST under way. */
+  #deadline = new AbortController()
+  #isOver = false
   readonly #ending = new AbortController()
   readonly #url: string
   readonly #headers: Record<string, string>
@@ -55,10 +58,15 @@ export class EventSender {
     this.#sending ??= this.#sendAll()
   }
 
-  /** Sends what waits, without a pause and without a second try. */
+  /** Sends what waits, without a pause and without a second try, and for no more than {@link LAST_MS}. */
   async close(): Promise<void> {
     this.#ending.abort()
+    const timer = setTimeout(() => {
+      this.#isOver = true
+      this.#deadline.abort()
+    }, LAST_MS)
     await this.#sending
+    clearTimeout(timer)
   }
 
   async #sendAll(): Promise<void> {
@@ -87,6 +95,10 @@ export class EventSender {
   }
 
   async #post(events: readonly SessionEvent[]): Promise<{ why: string; isFinal: boolean } | undefined> {
+    if (this.#isOver) return { why: 'timeout', isFinal: true }
+    const deadline = new AbortController()
+    this.#deadline = deadline
+    const timer = setTimeout(() => deadline.abort(), TIMEOUT_MS)
     try {
       const { status } = await ofetch.raw(this.#url, {
         method: 'POST',
@@ -96,13 +108,15 @@ export class EventSender {
         redirect: 'manual',
         ignoreResponseError: true,
         responseType: 'stream',
-        timeout: this.#ending.signal.aborted ? LAST_TIMEOUT_MS : TIMEOUT_MS,
+        signal: deadline.signal,
         onResponse: ({ response }) => void response.body?.cancel(),
       })
       if (status >= 200 && status < 300) return undefined
       return { why: String(status), isFinal: status < 500 && status !== 408 && status !== 429 }
     } catch (error) {
-      return { why: codeOf(error), isFinal: false }
+      return { why: deadline.signal.aborted ? 'timeout' : codeOf(error), isFinal: false }
+    } finally {
+      clearTimeout(timer)
     }
   }
 
@@ -118,7 +132,6 @@ function codeOf(error: unknown): string {
   let code = 'error'
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if ('code' in cause && typeof cause.code === 'string') ({ code } = cause)
-    else if (cause.name === 'TimeoutError') code = 'timeout'
   }
   return code
 }

@@ -140,6 +140,21 @@ describe('the archive', () => {
     for (let time = 0; time < 3; time++) expect(restart).toThrow('EISDIR')
   })
 
+  it('that somebody removes while it is in use says so once, and nothing throws', async () => {
+    const { archive } = start()
+    archive.put(session('token=1'))
+    await rm(join(folder, 'sessions'), { recursive: true })
+    for (let time = 0; time < 3; time++) {
+      nowMs += 31_000
+      archive.put(session('token=2'))
+      archive.release(session('token=1'))
+    }
+    await archive.close()
+    expect(failures.map(({ message }) => message)).toEqual([expect.stringMatching(/^ENOENT/)])
+    const { archive: next } = restart()
+    await next.close()
+  })
+
   it.skipIf(process.platform !== 'linux')(
     'that has no room at the start is an error and no crash, and stays as it is',
     async () => {

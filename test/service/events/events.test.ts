@@ -191,6 +191,24 @@ describe('events are sent', () => {
     ])
   })
 
+  it.each([
+    ['hangs', 60_000],
+    ['is slow', 400],
+  ])('at the end for a second at most, where the receiver %s', async (_, delayMs) => {
+    const slow: Answer = (response) => {
+      setTimeout(() => response.end(), delayMs).unref()
+    }
+    const { url, received } = await receiver(...Array.from({ length: 20 }, () => slow))
+    const { sender, lost } = senderTo(url)
+    for (let count = 0; count < 9_000; count++) sender.send(event(String(count)))
+    await expect.poll(() => received.length).toBe(1)
+    const begunAt = performance.now()
+    await sender.close()
+    expect(performance.now() - begunAt).toBeLessThan(1_500)
+    expect(lost).toEqual([[expect.any(Number), 'timeout']])
+    server!.closeAllConnections()
+  })
+
   it('at the end too, without a pause; and nobody waits for a receiver that is gone', async () => {
     const { url, received } = await receiver(answers(200))
     const { sender, lost } = senderTo(url)
