@@ -30,7 +30,10 @@ export async function measureFlood(badTokens: number, waveSeconds: number): Prom
   let isFlooded = false
   function* watching(until: () => boolean): Generator<SteadyRequest> {
     for (let count = 0; !until(); count++) {
-      yield { port, path: `/play/a001/${fileOf('4 KB')}?token=good${count % VIEWERS}` }
+      const viewer = count % VIEWERS
+      // Not that of the flood, which may have only so many questions in flight.
+      const address = `127.0.${1 + (viewer >> 8)}.${viewer & 255}`
+      yield { port, path: `/play/a001/${fileOf('4 KB')}?token=good${viewer}`, address }
     }
   }
   const watchFor = (milliseconds: number) => {

@@ -64,7 +64,7 @@ for (const { title, object, load, ratioTo } of await measureEdge(rounds, seconds
 
 print(
   '',
-  'Not protected: the file as nginx serves it to everybody, with the same access log. Always-200: the obvious way, which ' +
+  'Unprotected: nginx serves the file to everybody, with the same access log. Always-200: the obvious way, which ' +
     'asks for each request and knows nobody. Edge cache warm: nginx answers from its memory. Edge cache off: the ' +
     'service answers each request from its own. secure_link checks a signature in nginx, and no backend. At 1 MB the ' +
     'bytes cost so much that the ways differ by less than the rounds do.',

@@ -6,6 +6,8 @@ export interface SteadyRequest {
   readonly port: number
   readonly path: string
   readonly headers?: Readonly<Record<string, string>>
+  /** Where it comes from: any of 127.0.0.0/8. */
+  readonly address?: string
 }
 
 export interface Steady {
@@ -34,11 +36,12 @@ export async function steadily(perSecond: number, requests: Iterable<SteadyReque
 }
 
 async function send(agent: Agent, request: SteadyRequest, result: Steady): Promise<void> {
-  const { port, path, headers = {} } = request
+  const { port, path, headers = {}, address = '127.0.0.1' } = request
   const begin = performance.now()
-  const [response] = (await once(get({ host: '127.0.0.1', port, path, agent, headers }), 'response')) as [
-    IncomingMessage,
-  ]
+  const [response] = (await once(
+    get({ host: '127.0.0.1', localAddress: address, port, path, agent, headers }),
+    'response',
+  )) as [IncomingMessage]
   response.resume()
   await once(response, 'end')
   result.times.push(performance.now() - begin)
