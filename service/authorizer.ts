@@ -15,12 +15,14 @@ import { credentialsIn, partsOf, requestKeyOf, sessionKeyOf, viewerKeyOf, type S
 import type { BlockList } from './block-list.js'
 import type { Denial } from './denial-memory.js'
 import { EdgeAnswers, keepFromEdge, refuseOnce } from './edge-answers.js'
+import type { NetworkQueue } from './network-queue.js'
 import { Questions, type DecisionEvent } from './questions.js'
 import type { SessionStore } from './session-store.js'
 
 export interface AuthorizerOptions {
   readonly backend: Backend
   readonly breaker: Breaker
+  readonly queue: NetworkQueue
   readonly store: SessionStore
   readonly blocks: BlockList
   readonly whenBackendDown: WhenBackendDown
@@ -38,7 +40,7 @@ export interface AuthorizerOptions {
   /** From 0 to below 1: spreads what would otherwise be asked all at once. */
   readonly random: () => number
   readonly onDecision: (event: DecisionEvent) => void
-  /** Somebody was refused because too many questions about his address are in flight. */
+  /** Somebody was refused because the turn of his network did not come in time. */
   readonly onCrowd: (clientIp: string) => void
   /** A bug in a re-check, of which no viewer hears: the session stays as it was. */
   readonly onError: (error: Error) => void
@@ -84,7 +86,7 @@ type RefusalSource = (Decision & { allowed: false })['source']
 
 /** The straight line from a request to a decision: path, channel, session; remembered, or asked once. */
 export function createAuthorizer(options: AuthorizerOptions): Authorizer {
-  const { backend, breaker, store, blocks, now } = options
+  const { backend, breaker, queue, store, blocks, now } = options
   const credentialParams = options.credentialParams ?? backend.credentialParams
   const recheckMs = options.sessionRecheckMs ?? backend.recheckMs
   const questions = new Questions({ ...options, recheckMs })
@@ -128,19 +130,41 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     const others = place.isTokenless ? store.recallNewest(key) : store.recall(key)
     if (others !== undefined) return admitKnown(others, channelId)
     if (breaker.isOpen) return decideUnasked(request, place, denial?.refusal)
+    return questions.once(key, () => askInTurn(request, place, denial?.refusal))
+  }
+
+  async function askInTurn(
+    request: AccessRequest,
+    place: Place,
+    known: Refusal | undefined,
+  ): Promise<Decision> {
+    const decision = await queue.inTurn(request.clientIp, async () =>
+      // It may have opened meanwhile: then nobody waits any more.
+      breaker.isOpen ? decideUnasked(request, place, known) : open(request, place, known),
+    )
+    if (decision !== undefined) return decision
+    options.onCrowd(request.clientIp)
     // Not remembered: the next request asks again.
-    if (!questions.has(key) && breaker.isCrowded(request.clientIp)) {
-      options.onCrowd(request.clientIp)
-      return refuseOnce(denial?.refusal ?? 403, 'crowd', channelId)
-    }
-    return questions.once(key, () => open(request, place, denial?.refusal))
+    return refuseOnce(known ?? 403, 'crowd', place.channelId)
   }
 
   function admitKnown(session: Session, channelId: string): Decision {
-    if (now() >= session.recheckAtMs && !questions.has(session.key) && questions.mayAsk(session)) {
-      questions.once(session.key, () => recheck(session)).catch(options.onError)
-    }
+    if (now() >= session.recheckAtMs) recheckSoon(session)
     return answers.admit(session, 'remembered', channelId)
+  }
+
+  /**
+   * Asks about a session behind its viewer's back, if that may be now.
+   *
+   * @returns whether it is asked about
+   */
+  function recheckSoon(session: Session): boolean {
+    const { clientIp } = partsOf(session.key)
+    if (questions.has(session.key) || !queue.hasRoom(clientIp) || !questions.mayAsk(session)) return false
+    questions
+      .once(session.key, async () => (await queue.inTurn(clientIp, () => recheck(session)))!)
+      .catch(options.onError)
+    return true
   }
 
   /** While the backend is down nobody waits for it: who asks for its recovery's sake has his decision already. */
@@ -231,16 +255,15 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     let room = most - questions.size
     for (const session of undecided) {
       if (room <= 0 || !breaker.isAskable) return
-      if (now() < session.recheckAtMs || questions.has(session.key)) continue
+      if (now() < session.recheckAtMs) continue
       if (!store.has(session)) {
         undecided.delete(session)
         continue
       }
-      if (!questions.mayAsk(session)) continue
+      if (!recheckSoon(session)) continue
       // Behind all others, should it be asked about again.
       undecided.delete(session)
       undecided.add(session)
-      questions.once(session.key, () => recheck(session)).catch(options.onError)
       room--
     }
   }

@@ -20,11 +20,6 @@ const SAME_PROBE_MS = 1_500
 const SERVING_MS = 1_000
 
 export interface BreakerOptions {
-  /**
-   * Most questions in flight about one network (see {@link networkOf}). Below what the backend is asked at once, so that nobody can make others,
-   * or himself, wait for a backend that is well: what waits too long counts as an outage, and lets viewers in.
-   */
-  readonly perNetwork: number
   /** An answer that takes longer is slow; 0: none is. */
   readonly slowMs: number
   /** Milliseconds of a clock that never goes back: libraries measure by the wall clock, and stay open when it is set back. */
@@ -49,7 +44,6 @@ export class Breaker {
   #lastProbed: string | undefined
   /** The last admission in each of two networks: one of them is not the asker's. */
   #lastAdmitted: readonly { readonly network: string; readonly atMs: number }[] = []
-  readonly #inFlight = new Map<string, number>()
   readonly #options: BreakerOptions
 
   constructor(options: BreakerOptions) {
@@ -79,11 +73,6 @@ export class Breaker {
     return true
   }
 
-  /** Whether as many questions as one network may have are in flight about it. */
-  isCrowded(clientIp: string): boolean {
-    return (this.#inFlight.get(networkOf(clientIp)) ?? 0) >= this.#options.perNetwork
-  }
-
   /** Whether somebody in another network was admitted after this moment, or just before. */
   isServingOthers(clientIp: string, sinceMs: number): boolean {
     const network = networkOf(clientIp)
@@ -94,17 +83,9 @@ export class Breaker {
   async watch(clientIp: string, question: () => Promise<Answer>): Promise<Answer> {
     const { now } = this.#options
     const startedAtMs = now()
-    const network = networkOf(clientIp)
-    this.#inFlight.set(network, (this.#inFlight.get(network) ?? 0) + 1)
-    try {
-      const answer = await question()
-      this.#learn(network, answer, now() - startedAtMs)
-      return answer
-    } finally {
-      const left = this.#inFlight.get(network)! - 1
-      if (left === 0) this.#inFlight.delete(network)
-      else this.#inFlight.set(network, left)
-    }
+    const answer = await question()
+    this.#learn(networkOf(clientIp), answer, now() - startedAtMs)
+    return answer
   }
 
   /** One answer in time closes it again; a slow one does not. */

@@ -12,6 +12,7 @@ import { now } from './clock.js'
 import { withoutSecrets, type Config } from './config.js'
 import { createDecisionLog } from './decision-log.js'
 import { startEvents } from './events/events.js'
+import { NetworkQueue } from './network-queue.js'
 import { tellAll } from './observer.js'
 import { OutageAccount } from './outage-account.js'
 import { startServer } from './server.js'
@@ -24,6 +25,9 @@ const TICK_MS = 100
 const SWEEP_SESSIONS = 500
 
 const VERSION = versionOfPackage()
+
+/** Waiting for one's turn and for the answer together: nginx waits 10 s. */
+const MAX_WAIT_MS = 9_000
 
 const CROWD_REPORT_MS = 10_000
 
@@ -47,8 +51,8 @@ export async function startService(config: Config, log: Logger): Promise<Running
     connections: config.backendConnections,
   })
   const backend = createBackend(config.backendType, config.backendUrl, exchange)
-  // A viewer whom nginx answers by itself is seen here once in EDGE_TTL, and once more while that is renewed.
-  const idleMs = config.sessionIdleMs + 2 * config.edgeTtlMs
+  // A viewer whom nginx answers by itself is seen here before EDGE_TTL has passed, to nginx's second.
+  const idleMs = config.sessionIdleMs + config.edgeTtlMs + 1_000
   const { archive, sessions, blocks: kept } = openStateDir(config, idleMs, log)
   const { maxSessions, maxDenials } = config
   const account = new OutageAccount({ log, now })
@@ -68,11 +72,14 @@ export async function startService(config: Config, log: Logger): Promise<Running
   // Only the stack's own lines: a message may quote what a viewer sent.
   const onError = (error: Error) => log.error({ error: error.name, stack: stackOnly(error) }, 'a bug')
   const breaker = new Breaker({
-    perNetwork: Math.ceil(config.backendConnections / 2),
     slowMs: config.backendSlowMs,
     now,
     onOpen: observer.onOutage,
     onClose: () => account.end(),
+  })
+  const queue = new NetworkQueue({
+    most: Math.ceil(config.backendConnections / 2),
+    waitMs: Math.min(config.backendTimeoutMs, MAX_WAIT_MS - config.backendTimeoutMs),
   })
   let crowdReportedAtMs = -Infinity
   const onCrowd = (clientIp: string) => {
@@ -86,6 +93,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
     ...config,
     backend,
     breaker,
+    queue,
     store,
     blocks,
     now,

@@ -1,5 +1,6 @@
 import type { AccessRequest } from '../access-request.js'
 import { createAuthorizer } from '../authorizer.js'
+import { NetworkQueue } from '../network-queue.js'
 import type { DecisionEvent } from '../questions.js'
 import { OWN_HEADERS, type Exchange, type Outcome } from '../backends/exchange.js'
 import { createBackend } from '../backends/index.js'
@@ -72,7 +73,7 @@ export async function check(
   const authorizer = createAuthorizer({
     ...config,
     backend,
-    breaker: new Breaker({ perNetwork: 1, slowMs: 0, now, onOpen() {}, onClose() {} }),
+    breaker: new Breaker({ slowMs: 0, now, onOpen() {}, onClose() {} }),
     store: new SessionStore({
       idleMs: config.sessionIdleMs,
       maxSessions: 1,
@@ -80,6 +81,7 @@ export async function check(
       now,
       archive: NO_ARCHIVE,
     }),
+    queue: new NetworkQueue({ most: 1, waitMs: 0 }),
     blocks: new BlockList(now, NO_ARCHIVE),
     now,
     random: () => 0,

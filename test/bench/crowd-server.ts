@@ -3,6 +3,7 @@ import { createApp } from '../../service/app.js'
 import { createAuthorizer } from '../../service/authorizer.js'
 import { now } from '../../service/clock.js'
 import type { Backend } from '../../service/backends/backend.js'
+import { NetworkQueue } from '../../service/network-queue.js'
 import { BlockList } from '../../service/block-list.js'
 import { Breaker } from '../../service/breaker.js'
 import { startServer } from '../../service/server.js'
@@ -33,8 +34,9 @@ const store = new SessionStore({
 })
 const authorizer = createAuthorizer({
   backend,
-  breaker: new Breaker({ perNetwork: 32, slowMs: 1_000, now, onOpen: () => {}, onClose: () => {} }),
+  breaker: new Breaker({ slowMs: 1_000, now, onOpen: () => {}, onClose: () => {} }),
   store,
+  queue: new NetworkQueue({ most: 32, waitMs: 1_000 }),
   blocks: new BlockList(now, NO_ARCHIVE),
   random: Math.random,
   whenBackendDown: 'deny',

@@ -5,6 +5,7 @@ import type { Backend, Question } from '../../service/backends/backend.js'
 import { BlockList } from '../../service/block-list.js'
 import { Breaker } from '../../service/breaker.js'
 import type { Answer, Decision } from '../../service/decision.js'
+import { NetworkQueue } from '../../service/network-queue.js'
 import { NO_ARCHIVE } from '../../service/session-archive.js'
 import type { DecisionEvent } from '../../service/questions.js'
 import { sessionKeyOf } from '../../service/session.js'
@@ -58,12 +59,12 @@ function authorizer(options: Partial<AuthorizerOptions> = {}): Authorizer {
   return createAuthorizer({
     backend,
     breaker: new Breaker({
-      perNetwork: 32,
       slowMs: 1_000,
       now: () => nowMs,
       onOpen: () => {},
       onClose: () => {},
     }),
+    queue: new NetworkQueue({ most: 32, waitMs: 3_000 }),
     store,
     blocks: new BlockList(() => nowMs, NO_ARCHIVE),
     random: () => 0,
@@ -224,18 +225,50 @@ describe('a request without credentials', () => {
 })
 
 describe('one address', () => {
-  it('has at most half of the questions: what is beyond is refused, and others are not', async () => {
+  it('has at most so many questions: what is beyond waits for its turn, and others do not', async () => {
     const auth = authorizer()
     const first = Array.from({ length: 32 }, (_, at) => auth.authorize(request(`token=${at}`)))
-    expect(auth.authorize(request('token=beyond'))).toMatchObject({ ...refused, edge: { freshMs: 0 } })
-    expect(crowds).toEqual(['192.0.2.1'])
+    const beyond = auth.authorize(request('token=beyond'))
     // A request that waits for a question which is asked already is none more.
     const same = auth.authorize(request('token=0'))
     const other = auth.authorize(request('token=other', { clientIp: '192.0.2.2' }))
     expect(backend.asked).toHaveLength(33)
     await backend.answer(ALLOW)
     for (const decision of [...first, same, other]) expect(await decision).toMatchObject(allowed)
-    expect(await decide(auth, 'token=beyond', ALLOW)).toMatchObject(allowed)
+    expect(backend.asked).toHaveLength(34)
+    await backend.answer(ALLOW)
+    expect(await beyond).toMatchObject(allowed)
+    expect(crowds).toEqual([])
+  })
+
+  it('is refused what does not get its turn in time, whatever WHEN_BACKEND_DOWN says', async () => {
+    const auth = authorizer({ queue: new NetworkQueue({ most: 1, waitMs: 1 }) })
+    const first = auth.authorize(request('token=1'))
+    const late = await auth.authorize(request('token=2'))
+    expect(late).toMatchObject({ ...refused, source: 'crowd', edge: { freshMs: 0 } })
+    expect(crowds).toEqual(['192.0.2.1'])
+    await backend.answer(ALLOW)
+    expect(await first).toMatchObject(allowed)
+    expect(await decide(auth, 'token=2', ALLOW)).toMatchObject(allowed)
+  })
+
+  it('cannot have more asked by sessions that are due for a re-check', async () => {
+    const auth = authorizer({ queue: new NetworkQueue({ most: 2, waitMs: 1 }) })
+    for (const token of [1, 2, 3]) await decide(auth, `token=${token}`, ALLOW)
+    nowMs += 180_000
+    for (const token of [1, 2, 3]) expect(auth.authorize(request(`token=${token}`))).toMatchObject(allowed)
+    expect(backend.asked).toHaveLength(5)
+    await backend.answer(ALLOW)
+    expect(auth.authorize(request('token=3'))).toMatchObject(allowed)
+    expect(backend.asked).toHaveLength(6)
+  })
+
+  it('waits no longer once the backend is known to be down', async () => {
+    const auth = authorizer({ queue: new NetworkQueue({ most: 20, waitMs: 60_000 }) })
+    const asked = Array.from({ length: 30 }, (_, at) => auth.authorize(request(`token=${at}`)))
+    await backend.answer({ outcome: 'unavailable', failure: 'timeout', status: undefined })
+    for (const decision of asked) expect(await decision).toMatchObject({ ...allowed, source: 'open-door' })
+    expect(backend.asked).toHaveLength(20)
   })
 })
 

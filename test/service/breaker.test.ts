@@ -11,7 +11,6 @@ beforeEach(() => {
   nowMs = 0
   changes = []
   breaker = new Breaker({
-    perNetwork: 2,
     slowMs: 1_000,
     now: () => nowMs,
     onOpen: () => changes.push('open'),
@@ -93,18 +92,6 @@ describe('the breaker', () => {
     expect(breaker.mayAsk('192.0.2.2')).toBe(true)
     await learn()
     expect([breaker.mayAsk('192.0.2.1'), breaker.mayAsk('192.0.2.1')]).toEqual([true, true])
-  })
-
-  it('counts questions in flight by network', async () => {
-    let answer: ((answer: Answer) => void) | undefined
-    const asked = ['2001:db8:1:2::1', '2001:db8:1:2:ffff::2'].map((clientIp) =>
-      breaker.watch(clientIp, () => new Promise((resolve) => (answer = resolve))),
-    )
-    expect(breaker.isCrowded('2001:db8:1:2:3:4:5:6')).toBe(true)
-    expect(breaker.isCrowded('2001:db8:1:3::1')).toBe(false)
-    answer!(ANSWERED)
-    await asked[1]
-    expect(breaker.isCrowded('2001:db8:1:2::1')).toBe(false)
   })
 })
 
