@@ -35,15 +35,20 @@ export function createAdminApp(options: AdminOptions) {
   app.use(async (c, next) => {
     const { req } = c
     const refusal = refusalOf(
-      { authorization: req.header('authorization'), host: req.header('host'), origin: req.header('origin') },
+      {
+        authorization: req.header('authorization'),
+        host: req.header('host'),
+        origin: req.header('origin'),
+        fetchSite: req.header('sec-fetch-site'),
+        fetchDest: req.header('sec-fetch-dest'),
+      },
       options.token,
     )
     if (refusal === 401) {
       c.header('WWW-Authenticate', 'Basic realm="nginx-hls-auth", charset="UTF-8"')
       return c.json({ error: 'ADMIN_TOKEN is needed, as a Bearer token or as the password' }, 401)
     }
-    if (refusal === 403)
-      return c.json({ error: 'without ADMIN_TOKEN only http://127.0.0.1 or http://localhost may ask' }, 403)
+    if (refusal === 403) return c.json(NOT_FROM_THERE, 403)
     await next()
     c.header('X-Content-Type-Options', 'nosniff')
     c.header('Referrer-Policy', 'no-referrer')
@@ -129,6 +134,10 @@ export function createAdminApp(options: AdminOptions) {
   }
 }
 
+const NOT_FROM_THERE = {
+  error:
+    'only its own page may ask, whose Host a proxy must pass on; without ADMIN_TOKEN only http://127.0.0.1 or http://localhost',
+}
 const NO_SESSION = { error: 'no session with this id: it has ended' }
 
 const CONTENT_SECURITY_POLICY = [
