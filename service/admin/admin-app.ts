@@ -11,6 +11,9 @@ import { isoTime, viewOf, type Moment } from './session-view.js'
 
 const MAX_BLOCK_MS = 30 * 24 * 3_600_000
 
+/** With so many passes through all sessions ahead of it a search is refused. */
+const MAX_WAITING = 10
+
 export interface AdminOptions {
   /** undefined: only from this machine. */
   readonly token: string | undefined
@@ -58,8 +61,9 @@ export function createAdminApp(options: AdminOptions) {
   app.get('/sessions', async (c) => {
     const search = parseSearch(c.req.query())
     if (typeof search === 'string') return c.json({ error: search }, 400)
+    if (rounds.waiting >= MAX_WAITING) return c.json(TOO_MANY, 503, { 'Retry-After': '1' })
     const found = new SessionSearch(search)
-    await rounds.each((session) => found.visit(session))
+    await rounds.each((session) => found.visit(session), c.req.raw.signal)
     const { total, sessions } = found.result()
     const now = moment()
     const views = sessions.map((session) => viewOf(session, now))
@@ -138,6 +142,7 @@ const NOT_FROM_THERE = {
   error:
     'only its own page may ask, whose Host a proxy must pass on; without ADMIN_TOKEN only http://127.0.0.1 or http://localhost',
 }
+const TOO_MANY = { error: 'too many searches at once: ask again later' }
 const NO_SESSION = { error: 'no session with this id: it has ended' }
 
 const CONTENT_SECURITY_POLICY = [
