@@ -78,8 +78,8 @@ export interface Authorizer {
   checkUndecided(most: number): void
   /**
    * Closes a session because an operator says so. Its next request that gets here is refused; afterwards its viewer may
-   * try again, unless he is blocked for `blockMs`: then his other sessions on the channel are closed too, and no token
-   * of his lets him in before that.
+   * try again, unless he is blocked for `blockMs`: then no token of his lets him in before that, and his other sessions
+   * on the channel are for the caller to close.
    *
    * @param blockMs 0 for no block
    */
@@ -139,13 +139,8 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   /** What is remembered, or what the backend says now. */
   function decide(request: AccessRequest, place: Place): Decision | Promise<Decision> {
     const { key, channelId } = place
-    if (blocks.size > 0) {
-      const untilMs = blocks.untilMs(viewerKeyOf(key, place.credentials))
-      if (untilMs !== undefined) {
-        const freshMs = Math.min(options.edgeTtlMs, untilMs - now())
-        return refuse(403, 'blocked', channelId, { freshMs, isStaleAllowed: true })
-      }
-    }
+    const blocked = refuseBlocked(place)
+    if (blocked !== undefined) return blocked
     // Without credentials the key is the viewer's own.
     const session = place.isTokenless ? store.newestSession(key) : store.session(key)
     if (session !== undefined) return admitKnown(session, channelId)
@@ -164,6 +159,14 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       return refuse(denial?.refusal ?? 403, 'crowd', channelId, NOT_AT_THE_EDGE)
     }
     return askOnce(key, () => open(request, place, denial?.refusal))
+  }
+
+  function refuseBlocked({ key, channelId, credentials }: Place): Decision | undefined {
+    if (blocks.size === 0) return undefined
+    const untilMs = blocks.untilMs(viewerKeyOf(key, credentials))
+    if (untilMs === undefined) return undefined
+    const freshMs = Math.min(options.edgeTtlMs, untilMs - now())
+    return refuse(403, 'blocked', channelId, { freshMs, isStaleAllowed: true })
   }
 
   function admitKnown(session: Session, channelId: string): Decision {
@@ -233,6 +236,9 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     learn(session, answer)
     report(session, verdict, answer, openedAtMs, { isRecheck: false, wasUndecided: false })
     if (verdict.allow) {
+      // An operator may have blocked him while the backend was asked.
+      const blocked = refuseBlocked(place)
+      if (blocked !== undefined) return blocked
       session.lastSeenAtMs = now()
       store.open(session)
       if (verdict.source === 'open-door' && undecided.size < MAX_UNDECIDED) undecided.add(session)
@@ -285,15 +291,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   }
 
   function close(session: Session, blockMs: number): void {
-    const { viewerKey } = session
-    closeForOperator(session)
-    if (blockMs > 0) {
-      blocks.add(session, now() + blockMs)
-      for (let other; (other = store.newestSession(viewerKey)) !== undefined;) closeForOperator(other)
-    }
-  }
-
-  function closeForOperator(session: Session): void {
+    if (blockMs > 0) blocks.add(session, now() + blockMs)
     store.close(session, 'operator')
     undecided.delete(session)
     // Twice as long as nginx may repeat the admission: what it asks then is refused.

@@ -22,6 +22,8 @@ export interface AdminOptions {
   readonly status: (census: Census, moment: Moment) => object
   /** @param blockMs 0 for no block */
   readonly close: (session: Session, blockMs: number) => void
+  /** Closes another session of a viewer who is blocked. */
+  readonly closeOther: (session: Session) => void
   readonly blocks: () => Iterable<Block>
   /** False where there is no block of that session. */
   readonly lift: (sessionId: string) => boolean
@@ -83,6 +85,11 @@ export function createAdminApp(options: AdminOptions) {
     const session = await find(c.req.param('id'))
     if (session === undefined) return c.json(NO_SESSION, 404)
     options.close(session, blockMs)
+    // In turns: there may be as many as he likes. He is refused already.
+    if (blockMs > 0)
+      await rounds.each((other) => {
+        if (other.viewerKey === session.viewerKey) options.closeOther(other)
+      })
     const now = moment()
     const blockedUntil = blockMs === 0 ? null : isoTime(now.nowMs + blockMs, now)
     return c.json({ closed: true, blocked_until: blockedUntil })

@@ -63,6 +63,7 @@ export async function startAdmin(parts: AdminParts): Promise<RunningAdmin> {
       authorizer.close(session, blockMs)
       log.warn({ ...described(session), blockSeconds: blockMs / 1_000 }, 'closed by an operator')
     },
+    closeOther: (session) => authorizer.close(session, 0),
     blocks: function* () {
       for (const [, block] of blocks.entries()) yield block
     },
