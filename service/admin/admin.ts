@@ -35,6 +35,9 @@ export interface RunningAdmin {
 
 const CLOSE_GRACE_MS = 500
 
+/** Whoever reaches the port can open some, without a token: never so many that none are left for viewers. */
+const MAX_CONNECTIONS = 100
+
 /** Listens for the operator. Where it cannot, that is an error in the log: viewers are served all the same. */
 export async function startAdmin(parts: AdminParts): Promise<RunningAdmin> {
   const { config, log, metrics } = parts
@@ -78,7 +81,7 @@ export async function startAdmin(parts: AdminParts): Promise<RunningAdmin> {
   })
   let server: RunningServer
   try {
-    server = await startServer(app, admin)
+    server = await startServer(app, { ...admin, maxConnections: MAX_CONNECTIONS })
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     log.error(

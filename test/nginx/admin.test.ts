@@ -1,4 +1,5 @@
 import { get } from 'node:http'
+import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { SessionView } from '../../service/admin/session-view.js'
 import { view } from './client.js'
@@ -168,6 +169,17 @@ describe('the admin interface', () => {
 })
 
 describe('without ADMIN_TOKEN', () => {
+  it('whoever opens connections to it has a hundred at most', async () => {
+    const stack = await startStack({ hasDemo: false })
+    const sockets = Array.from({ length: 130 }, () => connect(stack.service.adminPort!, '127.0.0.1'))
+    let closed = 0
+    for (const socket of sockets) socket.on('error', () => {}).on('close', () => closed++)
+    await expect.poll(() => closed).toBe(30)
+    expect((await view(stack.site, '/play/a001/index.m3u8?token=demo')).status).toBe(200)
+    for (const socket of sockets) socket.destroy()
+    await stack.stop()
+  })
+
   it('a name that leads here by a trick is refused', async () => {
     const stack = await startStack({ hasDemo: false })
     const port = stack.service.adminPort!
