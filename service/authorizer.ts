@@ -57,8 +57,8 @@ export interface Authorizer {
   checkUndecided(most: number): void
   /**
    * Closes a session because an operator says so. Its next request that gets here is refused; afterwards its viewer may
-   * try again, unless he is blocked for `blockMs`: then his other sessions on the channel are closed too, and no token
-   * of his lets him in before that.
+   * try again, unless he is blocked for `blockMs`: then no token of his lets him in before that, and his other sessions
+   * on the channel are for the caller to close.
    *
    * @param blockMs 0 for no block
    */
@@ -112,10 +112,8 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   /** What is remembered, or what the backend says now. */
   function decide(request: AccessRequest, place: Place): Decision | Promise<Decision> {
     const { key, channelId } = place
-    if (blocks.size > 0) {
-      const untilMs = blocks.untilMs(viewerKeyOf(key, place.credentials))
-      if (untilMs !== undefined) return answers.refuseUntil(403, 'blocked', channelId, untilMs)
-    }
+    const blocked = refuseBlocked(place)
+    if (blocked !== undefined) return blocked
     // Without credentials the key is the viewer's own.
     const session = place.isTokenless ? store.newestSession(key) : store.session(key)
     if (session !== undefined) return admitKnown(session, channelId)
@@ -146,6 +144,13 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     options.onCrowd(request.clientIp)
     // Not remembered: the next request asks again.
     return refuseOnce(known ?? 403, 'crowd', place.channelId)
+  }
+
+  function refuseBlocked({ key, channelId, credentials }: Place): Decision | undefined {
+    if (blocks.size === 0) return undefined
+    const untilMs = blocks.untilMs(viewerKeyOf(key, credentials))
+    if (untilMs === undefined) return undefined
+    return answers.refuseUntil(403, 'blocked', channelId, untilMs)
   }
 
   function admitKnown(session: Session, channelId: string): Decision {
@@ -218,6 +223,9 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     questions.learn(session, answer)
     questions.report(session, verdict, answer, openedAtMs, { isRecheck: false, wasUndecided: false })
     if (verdict.allow) {
+      // An operator may have blocked him while the backend was asked.
+      const blocked = refuseBlocked(place)
+      if (blocked !== undefined) return blocked
       session.lastSeenAtMs = now()
       store.open(session)
       if (verdict.source === 'open-door' && undecided.size < MAX_UNDECIDED) undecided.add(session)
@@ -269,15 +277,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   }
 
   function close(session: Session, blockMs: number): void {
-    const { viewerKey } = session
-    closeForOperator(session)
-    if (blockMs > 0) {
-      blocks.add(session, now() + blockMs)
-      for (let other; (other = store.newestSession(viewerKey)) !== undefined;) closeForOperator(other)
-    }
-  }
-
-  function closeForOperator(session: Session): void {
+    if (blockMs > 0) blocks.add(session, now() + blockMs)
     store.close(session, 'operator')
     undecided.delete(session)
     // Twice as long as nginx may repeat the admission: what it asks then is refused.

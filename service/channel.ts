@@ -12,6 +12,10 @@ const ESCAPED_PATH =
 // unreserved characters, among them the dot.
 const HIDING_ESCAPE = /%(?:[01].|7f|2f|5c|2[de]|3\d|4[1-9a-f]|5[0-9af]|6[1-9a-f]|7[0-9ae])/i
 
+// The control characters that UTF-8 writes in two bytes. They would reach logs, in which JSON leaves them alone, and the
+// terminals on which those are read.
+const C1_CONTROL = /[\u0080-\u009f]/
+
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
@@ -25,7 +29,8 @@ export function decodeCanonicalPath(path: string): string | undefined {
   if (!ESCAPED_PATH.test(path) || HIDING_ESCAPE.test(path)) return undefined
   const bytes = path.replace(/%(..)/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)))
   try {
-    return utf8.decode(Buffer.from(bytes, 'latin1'))
+    const text = utf8.decode(Buffer.from(bytes, 'latin1'))
+    return C1_CONTROL.test(text) ? undefined : text
   } catch {
     return undefined
   }

@@ -10,6 +10,14 @@ const KEEP_ALIVE_MS = 75_000
 
 const REFUSAL = 'HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
 
+export interface ServerOptions {
+  readonly host: string
+  /** 0 for any free one. */
+  readonly port: number
+  /** Further ones are closed at once; undefined: as many as there come. */
+  readonly maxConnections?: number
+}
+
 /** A running server. */
 export interface RunningServer {
   readonly port: number
@@ -20,17 +28,17 @@ export interface RunningServer {
 /**
  * Listens for nginx, or for the operator.
  *
- * @param port 0 for any free one
  * @throws the listen error: EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOTFOUND
  */
 export async function startServer(
   app: Pick<Parameters<typeof createAdaptorServer>[0], 'fetch'>,
-  { host, port }: { readonly host: string; readonly port: number },
+  { host, port, maxConnections }: ServerOptions,
 ): Promise<RunningServer> {
   const server = createAdaptorServer({
     fetch: app.fetch,
     serverOptions: { maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: KEEP_ALIVE_MS },
   }) as Server
+  if (maxConnections !== undefined) server.maxConnections = maxConnections
   // What Node cannot parse, a viewer has sent: control bytes in a User-Agent, say. Node's own 400 or 431 would be
   // a 500 for nginx, and with the door open an admission.
   server.on('clientError', (_error, socket) => {

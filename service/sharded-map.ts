@@ -1,4 +1,9 @@
+import { randomBytes } from 'node:crypto'
+
 const SHARDS = 256
+
+/** Another one each time: viewers choose a part of the keys, and would fill a single shard. */
+const SEED = randomBytes(4).readInt32LE()
 
 /**
  * A Map for millions of entries. One Map of that size stops the world for more than 100 ms whenever it grows, and
@@ -33,10 +38,10 @@ export class ShardedMap<V> {
   }
 
   // FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/), over the whole key: keys of one kind of player are alike in
-  // all but a few characters, wherever those stand.
+  // all but a few characters, wherever those stand. Of the seed's four bytes all have a part in the highest one.
   #shard(key: string): Map<string, V> {
-    let hash = 0x811c9dc5
+    let hash = SEED
     for (let at = 0; at < key.length; at++) hash = Math.imul(hash ^ key.charCodeAt(at), 0x01000193)
-    return this.#shards[(hash >>> 0) % SHARDS]!
+    return this.#shards[hash >>> 24]!
   }
 }

@@ -11,6 +11,9 @@ import { isoTime, viewOf, type Moment } from './session-view.js'
 
 const MAX_BLOCK_MS = 30 * 24 * 3_600_000
 
+/** With so many passes through all sessions ahead of it a search is refused. */
+const MAX_WAITING = 10
+
 export interface AdminOptions {
   /** undefined: only from this machine. */
   readonly token: string | undefined
@@ -19,6 +22,8 @@ export interface AdminOptions {
   readonly status: (census: Census, moment: Moment) => object
   /** @param blockMs 0 for no block */
   readonly close: (session: Session, blockMs: number) => void
+  /** Closes another session of a viewer who is blocked. */
+  readonly closeOther: (session: Session) => void
   readonly blocks: () => Iterable<Block>
   /** False where there is no block of that session. */
   readonly lift: (sessionId: string) => boolean
@@ -35,15 +40,20 @@ export function createAdminApp(options: AdminOptions) {
   app.use(async (c, next) => {
     const { req } = c
     const refusal = refusalOf(
-      { authorization: req.header('authorization'), host: req.header('host'), origin: req.header('origin') },
+      {
+        authorization: req.header('authorization'),
+        host: req.header('host'),
+        origin: req.header('origin'),
+        fetchSite: req.header('sec-fetch-site'),
+        fetchDest: req.header('sec-fetch-dest'),
+      },
       options.token,
     )
     if (refusal === 401) {
       c.header('WWW-Authenticate', 'Basic realm="nginx-hls-auth", charset="UTF-8"')
       return c.json({ error: 'ADMIN_TOKEN is needed, as a Bearer token or as the password' }, 401)
     }
-    if (refusal === 403)
-      return c.json({ error: 'without ADMIN_TOKEN only http://127.0.0.1 or http://localhost may ask' }, 403)
+    if (refusal === 403) return c.json(NOT_FROM_THERE, 403)
     await next()
     c.header('X-Content-Type-Options', 'nosniff')
     c.header('Referrer-Policy', 'no-referrer')
@@ -53,8 +63,9 @@ export function createAdminApp(options: AdminOptions) {
   app.get('/sessions', async (c) => {
     const search = parseSearch(c.req.query())
     if (typeof search === 'string') return c.json({ error: search }, 400)
+    if (rounds.waiting >= MAX_WAITING) return c.json(TOO_MANY, 503, { 'Retry-After': '1' })
     const found = new SessionSearch(search)
-    await rounds.each((session) => found.visit(session))
+    await rounds.each((session) => found.visit(session), c.req.raw.signal)
     const { total, sessions } = found.result()
     const now = moment()
     const views = sessions.map((session) => viewOf(session, now))
@@ -74,6 +85,11 @@ export function createAdminApp(options: AdminOptions) {
     const session = await find(c.req.param('id'))
     if (session === undefined) return c.json(NO_SESSION, 404)
     options.close(session, blockMs)
+    // In turns: there may be as many as he likes. He is refused already.
+    if (blockMs > 0)
+      await rounds.each((other) => {
+        if (other.viewerKey === session.viewerKey) options.closeOther(other)
+      })
     const now = moment()
     const blockedUntil = blockMs === 0 ? null : isoTime(now.nowMs + blockMs, now)
     return c.json({ closed: true, blocked_until: blockedUntil })
@@ -129,6 +145,11 @@ export function createAdminApp(options: AdminOptions) {
   }
 }
 
+const NOT_FROM_THERE = {
+  error:
+    'only its own page may ask, whose Host a proxy must pass on; without ADMIN_TOKEN only http://127.0.0.1 or http://localhost',
+}
+const TOO_MANY = { error: 'too many searches at once: ask again later' }
 const NO_SESSION = { error: 'no session with this id: it has ended' }
 
 const CONTENT_SECURITY_POLICY = [

@@ -35,6 +35,9 @@ export interface RunningAdmin {
 
 const CLOSE_GRACE_MS = 500
 
+/** Whoever reaches the port can open some, without a token: never so many that none are left for viewers. */
+const MAX_CONNECTIONS = 100
+
 /** Listens for the operator. Where it cannot, that is an error in the log: viewers are served all the same. */
 export async function startAdmin(parts: AdminParts): Promise<RunningAdmin> {
   const { config, log, metrics } = parts
@@ -63,6 +66,7 @@ export async function startAdmin(parts: AdminParts): Promise<RunningAdmin> {
       authorizer.close(session, blockMs)
       log.warn({ ...described(session), blockSeconds: blockMs / 1_000 }, 'closed by an operator')
     },
+    closeOther: (session) => authorizer.close(session, 0),
     blocks: function* () {
       for (const [, block] of blocks.entries()) yield block
     },
@@ -77,7 +81,7 @@ export async function startAdmin(parts: AdminParts): Promise<RunningAdmin> {
   })
   let server: RunningServer
   try {
-    server = await startServer(app, admin)
+    server = await startServer(app, { ...admin, maxConnections: MAX_CONNECTIONS })
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     log.error(

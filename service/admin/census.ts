@@ -12,6 +12,9 @@ const MOST_CHANNELS = 20
 /** A census may be so old. */
 const FRESH_MS = 1_000
 
+/** After so many sessions others have their turn: about a millisecond. */
+const TURN = 500
+
 /** All sessions, counted. */
 export interface Census {
   readonly sessions: {
@@ -29,7 +32,8 @@ export interface Census {
 /** Goes through all sessions, one pass after the other, and lets viewers' requests in between. */
 export class Rounds {
   #last: Promise<unknown> = Promise.resolve()
-  #census: { readonly takenAtMs: number; readonly result: Promise<Census> } | undefined
+  #waiting = 0
+  #census: { takenAtMs: number; readonly result: Promise<Census> } | undefined
   readonly #store: SessionStore
   readonly #now: () => number
 
@@ -38,26 +42,52 @@ export class Rounds {
     this.#now = now
   }
 
-  /** Shows every session to `visit`; when it returns true, that is enough. */
-  each(visit: (session: Session) => boolean | void): Promise<void> {
-    const round = this.#after(this.#last, visit)
+  /** How many passes are not at their end. */
+  get waiting(): number {
+    return this.#waiting
+  }
+
+  /**
+   * Shows every session to `visit`; when it returns true, that is enough.
+   *
+   * @param signal ends it early: nobody waits for it any more
+   */
+  each(visit: (session: Session) => boolean | void, signal?: AbortSignal): Promise<void> {
+    this.#waiting++
+    const round = this.#after(this.#last, visit, signal).finally(() => this.#waiting--)
     // One that fails is its asker's matter.
     this.#last = round.catch(() => {})
     return round
   }
 
-  async #after(last: Promise<unknown>, visit: (session: Session) => boolean | void): Promise<void> {
+  async #after(
+    last: Promise<unknown>,
+    visit: (session: Session) => boolean | void,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     await last
+    if (signal?.aborted) return
+    let seen = 0
     for (const part of this.#store.parts()) {
-      for (const session of part) if (visit(session)) return
-      await nextTurn()
+      // A Map may change while somebody goes through it.
+      for (const session of part) {
+        if (visit(session)) return
+        if (++seen % TURN !== 0) continue
+        await nextTurn()
+        if (signal?.aborted) return
+      }
     }
   }
 
   /** Whoever asks meanwhile shares it. */
   census(): Promise<Census> {
-    if (this.#census === undefined || this.#now() - this.#census.takenAtMs > FRESH_MS)
-      this.#census = { takenAtMs: this.#now(), result: this.#take() }
+    if (this.#census === undefined || this.#now() - this.#census.takenAtMs > FRESH_MS) {
+      const census = {
+        takenAtMs: Infinity,
+        result: this.#take().finally(() => (census.takenAtMs = this.#now())),
+      }
+      this.#census = census
+    }
     return this.#census.result
   }
 

@@ -6,6 +6,9 @@ export interface AdminRequest {
   readonly authorization: string | undefined
   readonly host: string | undefined
   readonly origin: string | undefined
+  /** Sec-Fetch-Site and Sec-Fetch-Dest (https://www.w3.org/TR/fetch-metadata/), which browsers send by themselves. */
+  readonly fetchSite: string | undefined
+  readonly fetchDest: string | undefined
 }
 
 /**
@@ -15,9 +18,11 @@ export interface AdminRequest {
  * @returns undefined for yes, else the status
  */
 export function refusalOf(request: AdminRequest, token: string | undefined): 401 | 403 | undefined {
-  const { authorization = '', host = '', origin } = request
-  // What a page of another site has a browser send.
+  const { authorization = '', host = '', origin, fetchSite = 'none', fetchDest } = request
+  // What a page of another site has a browser send. A link may lead here; images and scripts cannot read what comes,
+  // but they would ask as often as that page likes.
   if (origin !== undefined && origin.replace(/^\w+:\/\//, '') !== host) return 403
+  if (!['none', 'same-origin'].includes(fetchSite) && fetchDest !== 'document') return 403
   if (token === undefined) {
     // The same under a name that leads here by the other site's own doing (DNS rebinding).
     const name = host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')

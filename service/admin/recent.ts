@@ -15,8 +15,10 @@ const MAX_SAMPLES = 1_000
 export class Recent implements Observer {
   readonly #opened = new Counts()
   readonly #refused = new Counts()
-  /** The samples of each step, the newest last. */
-  #latency: number[][] = [[]]
+  /** Of the steps that are over, the oldest first. */
+  #medians: (number | null)[] = []
+  /** Of the step that lasts. */
+  #samples: number[] = []
   #step: number
   #hasAnswered = false
   readonly #now: () => number
@@ -39,8 +41,7 @@ export class Recent implements Observer {
     if (answer.outcome === 'unavailable' && answer.failure === 'breaker') return
     if (answer.outcome !== 'unavailable') this.#hasAnswered = true
     this.#advance()
-    const samples = this.#latency.at(-1)!
-    if (samples.length < MAX_SAMPLES) samples.push(elapsedMs)
+    if (this.#samples.length < MAX_SAMPLES) this.#samples.push(elapsedMs)
   }
 
   /** Sessions opened, and requests refused, within the last minute. */
@@ -57,18 +58,18 @@ export class Recent implements Observer {
   /** The backend's median latency in ms of each of the last steps, oldest first; null where it was not asked. */
   get latency(): (number | null)[] {
     this.#advance()
-    return this.#latency.map((samples) => {
-      const sorted = samples.toSorted((one, other) => one - other)
-      return sorted[Math.floor(sorted.length / 2)] ?? null
-    })
+    return [...this.#medians, medianOf(this.#samples)]
   }
 
   #advance(): void {
     const step = this.#stepNow()
     const passed = Math.min(step - this.#step, LATENCY_STEPS)
     this.#step = step
-    for (let count = 0; count < passed; count++) this.#latency.push([])
-    this.#latency = this.#latency.slice(-LATENCY_STEPS)
+    for (let count = 0; count < passed; count++) {
+      this.#medians.push(medianOf(this.#samples))
+      this.#samples = []
+    }
+    if (passed > 0) this.#medians = this.#medians.slice(1 - LATENCY_STEPS)
   }
 
   #secondNow(): number {
@@ -78,6 +79,11 @@ export class Recent implements Observer {
   #stepNow(): number {
     return Math.floor(this.#secondNow() / LATENCY_STEP_S)
   }
+}
+
+function medianOf(samples: readonly number[]): number | null {
+  const sorted = samples.toSorted((one, other) => one - other)
+  return sorted[Math.floor(sorted.length / 2)] ?? null
 }
 
 /** How often something happened in each second of the last minute. */

@@ -62,7 +62,9 @@ export function parseSearch(params: Readonly<Record<string, string>>): Search | 
  * million sessions cost no more memory than a thousand.
  */
 export class SessionSearch {
-  #best: { readonly session: Session; readonly rank: string | number }[] = []
+  #best: Found[] = []
+  /** The last of as many as are needed, from the first cut on. */
+  #last: Found | undefined
   #total = 0
   readonly #search: Search
   readonly #reach: number
@@ -76,7 +78,10 @@ export class SessionSearch {
   visit(session: Session): void {
     if (!this.#matches(session)) return
     this.#total++
-    this.#best.push({ session, rank: rankOf(session, this.#search.order) })
+    const found = { session, rank: rankOf(session, this.#search.order) }
+    // Sorting is what costs: who comes behind the last of a full page needs none.
+    if (this.#last !== undefined && this.#compare(found, this.#last) > 0) return
+    this.#best.push(found)
     if (this.#best.length >= 2 * this.#reach) this.#cut()
   }
 
@@ -99,14 +104,21 @@ export class SessionSearch {
   }
 
   #cut(): void {
-    const sign = this.#search.isDescending ? -1 : 1
-    this.#best.sort((one, other) => {
-      if (one.rank !== other.rank) return one.rank < other.rank ? -sign : sign
-      // The same order each time, whatever the shards' is.
-      return one.session.id < other.session.id ? -1 : 1
-    })
+    this.#best.sort((one, other) => this.#compare(one, other))
     this.#best.length = Math.min(this.#best.length, this.#reach)
+    this.#last = this.#best[this.#reach - 1]
   }
+
+  #compare(one: Found, other: Found): number {
+    if (one.rank !== other.rank) return one.rank < other.rank !== this.#search.isDescending ? -1 : 1
+    // The same order each time, whatever the shards' is.
+    return one.session.id < other.session.id ? -1 : 1
+  }
+}
+
+interface Found {
+  readonly session: Session
+  readonly rank: string | number
 }
 
 function rankOf(session: Session, order: Order): string | number {

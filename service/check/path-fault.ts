@@ -21,6 +21,7 @@ const FAULTS = [
   ['dot_segment', /\/\.\.?(?=\/|$)/],
   ['bad_escape', /%(?![\da-f]{2})[^/]{0,2}/i],
   ['encoded_control_byte', /%(?:[01].|7f)/i],
+  ['encoded_control_byte', /(?:%[Cc]2|\xc2)(?:%[89][\da-fA-F]|[\x80-\x9f])/],
   ['encoded_slash', /%2f/i],
   ['encoded_backslash', /%5c/i],
   ['encoded_plain_character', /%(?:2[de]|3\d|4[1-9a-f]|5[0-9af]|6[1-9a-f]|7[0-9ae])/i],

@@ -1,4 +1,5 @@
 import { get } from 'node:http'
+import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { SessionView } from '../../service/admin/session-view.js'
 import { view } from './client.js'
@@ -89,12 +90,15 @@ describe('the admin interface', () => {
 
   it('blocks a viewer whatever token he brings, and lifts the block', async () => {
     const target = '/play/live/index.m3u8?token=demo'
+    expect(await watch('blocked', `${target}&first=1`)).toBe(200)
     expect(await watch('blocked', target)).toBe(200)
+    expect((await sessions('?channel=live')).total).toBe(2)
     const { client_id } = (await sessions('?channel=live')).sessions[0]!
     const { body } = await ask(`/sessions/${client_id}?block=10m`, 'DELETE')
     expect(Date.parse((body as { blocked_until: string }).blocked_until) - Date.now()).toBeGreaterThan(
       500_000,
     )
+    expect((await sessions('?channel=live')).total).toBe(0)
     expect(await watch('blocked', `${target}&again=1`)).toBe(403)
     expect(await watch('another player', target)).toBe(200)
     const blocks = [{ client_id, channel_id: 'live', user_agent: 'blocked' }]
@@ -144,7 +148,7 @@ describe('the admin interface', () => {
       20,
     )
     expect(value('hls_auth_sessions')).toBe((await sessions()).total)
-    expect(value('hls_auth_sessions_closed_total{reason="operator"}')).toBe(2)
+    expect(value('hls_auth_sessions_closed_total{reason="operator"}')).toBe(3)
   })
 
   it('has a page that runs no script but its own', async () => {
@@ -165,6 +169,17 @@ describe('the admin interface', () => {
 })
 
 describe('without ADMIN_TOKEN', () => {
+  it('whoever opens connections to it has a hundred at most', async () => {
+    const stack = await startStack({ hasDemo: false })
+    const sockets = Array.from({ length: 130 }, () => connect(stack.service.adminPort!, '127.0.0.1'))
+    let closed = 0
+    for (const socket of sockets) socket.on('error', () => {}).on('close', () => closed++)
+    await expect.poll(() => closed).toBe(30)
+    expect((await view(stack.site, '/play/a001/index.m3u8?token=demo')).status).toBe(200)
+    for (const socket of sockets) socket.destroy()
+    await stack.stop()
+  })
+
   it('a name that leads here by a trick is refused', async () => {
     const stack = await startStack({ hasDemo: false })
     const port = stack.service.adminPort!

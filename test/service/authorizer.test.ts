@@ -607,11 +607,22 @@ describe('a session that an operator closes', () => {
     auth.close(store.newestSession(keyOf(tokenless))!, 600_000)
     for (const query of ['token=1', 'token=2', 'token=3', ''])
       expect(auth.authorize(request(query))).toMatchObject({ ...refused, source: 'blocked' })
-    expect(store.sessionCount).toBe(0)
     expect(await decide(auth, 'token=3', ALLOW, { path: '/play/b/x.ts' })).toMatchObject(allowed)
     expect(await decide(auth, 'token=3', ALLOW, { userAgent: 'vlc' })).toMatchObject(allowed)
     nowMs += 600_000
     expect(await decide(auth, 'token=3', ALLOW)).toMatchObject(allowed)
+  })
+
+  it('with a block is not followed by one about which the backend was being asked', async () => {
+    const auth = authorizer()
+    await decide(auth, 'token=1', ALLOW)
+    const one = auth.authorize(request('token=2'))
+    const other = auth.authorize(request('token=2'))
+    auth.close(store.newestSession(keyOf(tokenless))!, 600_000)
+    await backend.answer(ALLOW)
+    for (const decision of [await one, await other])
+      expect(decision).toMatchObject({ ...refused, source: 'blocked' })
+    expect(store.sessionCount).toBe(0)
   })
 
   it('is not opened again by a re-check that was under way', async () => {

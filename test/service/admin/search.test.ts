@@ -20,6 +20,25 @@ it.each([
   ['without a Host', {}, undefined, 403],
   ['from the page itself', { host: HERE, origin: `http://${HERE}` }, undefined, undefined],
   ['from a page of another site', { host: HERE, origin: 'http://evil.example' }, undefined, 403],
+  [
+    'by an image on another site',
+    { host: HERE, fetchSite: 'cross-site', fetchDest: 'image' },
+    undefined,
+    403,
+  ],
+  [
+    'by a frame of a page on another port',
+    { host: HERE, fetchSite: 'same-site', fetchDest: 'iframe' },
+    undefined,
+    403,
+  ],
+  [
+    'by a link on another site',
+    { host: HERE, fetchSite: 'cross-site', fetchDest: 'document' },
+    undefined,
+    undefined,
+  ],
+  ['by its own page', { host: HERE, fetchSite: 'same-origin', fetchDest: 'empty' }, undefined, undefined],
   ['from a page without an origin', { host: HERE, origin: 'null' }, undefined, 403],
   ['without the token', { host: 'x' }, TOKEN, 401],
   ['with it', { host: 'x', authorization: `Bearer ${TOKEN}` }, TOKEN, undefined],
@@ -34,9 +53,14 @@ it.each([
     403,
   ],
 ])('the admin interface, asked %s', (_, request, token, refusal) => {
-  expect(refusalOf({ authorization: undefined, host: undefined, origin: undefined, ...request }, token)).toBe(
-    refusal,
-  )
+  const nothing = {
+    authorization: undefined,
+    host: undefined,
+    origin: undefined,
+    fetchSite: undefined,
+    fetchDest: undefined,
+  }
+  expect(refusalOf({ ...nothing, ...request }, token)).toBe(refusal)
 })
 
 function session(number: number, changes: Partial<Session> = {}): Session {
@@ -93,6 +117,23 @@ it('a page of sessions is found, filtered and sorted', () => {
     1,
     '1',
   ])
+})
+
+it('a page among many is the same as if all were sorted', () => {
+  const many = Array.from({ length: 1_000 }, (_, number) =>
+    session(number, { name: `Viewer ${(number * 7_919) % 1_000}` }),
+  )
+  const ids = (order: (one: Session, other: Session) => number) =>
+    many
+      .toSorted(order)
+      .slice(10, 15)
+      .map(({ id }) => Number(id))
+      .join(' ')
+  const page = { limit: '5', offset: '10' }
+  const up = ids((one, other) => (one.name < other.name ? -1 : 1))
+  const down = ids((one, other) => (one.name < other.name ? 1 : -1))
+  expect(found({ ...page, sort: 'name' }, many)).toEqual([1_000, up])
+  expect(found({ ...page, sort: '-name' }, many)).toEqual([1_000, down])
 })
 
 it.each([
