@@ -19,6 +19,7 @@ it('the log is readable, and signals end the service once and in order', async (
   const settings = {
     PORT: '0',
     STATE_DIR: 'none',
+    ADMIN_PORT: 'off',
     BACKEND_URL: `http://127.0.0.1:${portal}`,
     BACKEND_TIMEOUT: '1s',
   }
