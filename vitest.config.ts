@@ -7,5 +7,6 @@ export default defineConfig({
     // Generous: a slow machine is no failure. Nothing waits for it.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 20_000 } },
   },
 })

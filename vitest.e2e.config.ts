@@ -7,6 +7,7 @@ export default defineConfig({
     globalSetup: 'test/players/required.ts',
     testTimeout: 180_000,
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 20_000 } },
     maxConcurrency: 6,
   },
 })

@@ -1,4 +1,4 @@
-import type { KeptBlock, SessionArchive } from './session-archive.js'
+import type { KeptBlock, SessionArchive } from './archive/session-archive.js'
 import { partsOf, type Session, type SessionParts } from './session.js'
 
 /** A viewer whom an operator has blocked on a channel. */

@@ -1,6 +1,6 @@
 import { DenialMemory, type Denial } from './denial-memory.js'
 import type { Session } from './session.js'
-import type { SessionArchive } from './session-archive.js'
+import type { SessionArchive } from './archive/session-archive.js'
 import { ShardedMap } from './sharded-map.js'
 
 export interface SessionStoreOptions {

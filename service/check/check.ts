@@ -9,7 +9,7 @@ import { Breaker } from '../breaker.js'
 import { channelOf, decodeCanonicalPath } from '../channel.js'
 import type { Config } from '../config.js'
 import type { Decision } from '../decision.js'
-import { NO_ARCHIVE } from '../session-archive.js'
+import { NO_ARCHIVE } from '../archive/session-archive.js'
 import { SessionStore } from '../session-store.js'
 import { credentialsIn } from '../session.js'
 

@@ -7,7 +7,7 @@ import { NetworkQueue } from '../../service/network-queue.js'
 import { BlockList } from '../../service/block-list.js'
 import { Breaker } from '../../service/breaker.js'
 import { startServer } from '../../service/server.js'
-import { NO_ARCHIVE } from '../../service/session-archive.js'
+import { NO_ARCHIVE } from '../../service/archive/session-archive.js'
 import { SessionStore } from '../../service/session-store.js'
 
 /*

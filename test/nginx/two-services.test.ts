@@ -89,7 +89,7 @@ async function askedByAddress(): Promise<Map<string, Set<string>>> {
 
 /** Sessions and refusals that are committed, and so outlive whoever put them. */
 async function keptCounts(): Promise<number[]> {
-  const kept = open({ path: join(prefix, 'state/sessions'), readOnly: true, maxDbs: 4 })
+  const kept = open({ path: join(prefix, 'state/sessions'), readOnly: true, maxDbs: 5 })
   const counts = ['sessions', 'refusals-0'].map((name) =>
     kept.openDB({ name, keyEncoding: 'binary' }).getCount(),
   )

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { BlockList, MAX_BLOCKS } from '../../service/block-list.js'
-import { NO_ARCHIVE } from '../../service/session-archive.js'
+import { NO_ARCHIVE } from '../../service/archive/session-archive.js'
 import { sessionKeyOf } from '../../service/session.js'
 
 const viewerKey = (clientIp: string) =>

@@ -61,7 +61,7 @@ describe('the service', () => {
     expect(known[0]).toBe(200)
     expect((await ask(port, 'wrong'))[0]).toBe(403)
     // Committed some milliseconds later: what another process can read outlives this one.
-    const kept = open({ path: join(STATE_DIR, 'sessions'), readOnly: true, maxDbs: 3 })
+    const kept = open({ path: join(STATE_DIR, 'sessions'), readOnly: true, maxDbs: 5 })
     endings.push(() => kept.close())
     const countOf = (name: string) => {
       kept.resetReadTxn()

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Session } from '../../service/session.js'
-import { NO_ARCHIVE, type SessionArchive } from '../../service/session-archive.js'
+import { NO_ARCHIVE, type SessionArchive } from '../../service/archive/session-archive.js'
 import { SessionStore } from '../../service/session-store.js'
 
 let nowMs: number

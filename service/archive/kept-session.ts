@@ -1,4 +1,4 @@
-import { MAX_RECHECK_MS, partsOf, viewerKeyOf, type Session } from './session.js'
+import { MAX_RECHECK_MS, partsOf, viewerKeyOf, type Session } from '../session.js'
 
 /** What is kept of a session; times by the wall clock, null for never. */
 export interface KeptSession {

@@ -3,46 +3,10 @@ import { join } from 'node:path'
 import { open, type Database, type RootDatabase } from 'lmdb'
 import { PAGE_BYTES, prepareFolder } from './archive-folder.js'
 import { ArchiveRoom } from './archive-room.js'
-import type { Refusal } from './decision.js'
+import type { Refusal } from '../decision.js'
+import type { KeptBlock, SessionArchive } from './session-archive.js'
 import { keep, revive, type KeptSession } from './kept-session.js'
-import { partsOf, viewerKeyOf, type Session } from './session.js'
-
-/**
- * Where sessions outlive the service, and where services on one machine find each other's. Nothing here throws, and
- * nothing waits for the disk.
- */
-export interface SessionArchive {
-  /** Takes a session in, or what has changed about it. */
-  put(session: Session): void
-  remove(session: Session): void
-  /** Removes a session that this service has forgotten, unless it is another's by now. */
-  release(session: Session): void
-  /** Another service's session of this key. */
-  find(key: string): Session | undefined
-  /** The session that this viewer has opened last at another service. */
-  findNewest(viewerKey: string): Session | undefined
-  /** Keeps a refusal, and gives it back until two renewals later. */
-  refuse(key: string, refusal: Refusal): void
-  pardon(key: string): void
-  refusal(key: string): Refusal | undefined
-  /** Keeps a viewer blocked. */
-  block(viewerKey: string, block: KeptBlock): void
-  unblock(viewerKey: string): void
-  /** A block, another service's too. */
-  findBlock(viewerKey: string): KeptBlock | undefined
-  /** Lets go of the older half of all refusals. */
-  renewRefusals(): void
-  /** Everything that was put, written. */
-  close(): Promise<void>
-}
-
-/** A block that outlives the service. */
-export interface KeptBlock {
-  readonly viewerKey: string
-  readonly sessionId: string
-  /** By the service's monotonic clock. */
-  readonly untilMs: number
-}
+import { partsOf, viewerKeyOf, type Session } from '../session.js'
 
 export interface OpenArchiveOptions {
   /** A folder of its own; made where it is missing. */
@@ -72,23 +36,6 @@ const PAUSE_MS = 30_000
 
 /** Most sessions of one viewer that are looked at for his newest. */
 const MAX_OF_VIEWER = 100
-
-/** An archive that keeps nothing. */
-export const NO_ARCHIVE: SessionArchive = {
-  put() {},
-  remove() {},
-  release() {},
-  find: () => undefined,
-  findNewest: () => undefined,
-  refuse() {},
-  pardon() {},
-  refusal: () => undefined,
-  block() {},
-  unblock() {},
-  findBlock: () => undefined,
-  renewRefusals() {},
-  close: async () => {},
-}
 
 /** An archive, and what was in it. */
 export interface OpenedArchive {

@@ -3,8 +3,9 @@ import { mkdir, mkdtemp, readdir, rm, stat, truncate, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { openArchive, type SessionArchive } from '../../service/session-archive.js'
-import { sessionKeyOf, viewerKeyOf, type Session } from '../../service/session.js'
+import { openArchive } from '../../../service/archive/lmdb-archive.js'
+import type { SessionArchive } from '../../../service/archive/session-archive.js'
+import { sessionKeyOf, viewerKeyOf, type Session } from '../../../service/session.js'
 
 const HOUR_MS = 3_600_000
 
