@@ -22,6 +22,7 @@ export class OutageAccount implements Observer {
   readonly #waiting = new WeakSet<DecisionEvent['session']>()
   /** How many of them came in while no outage was known: the failures that show one come before it. */
   #early = 0
+  #lastEarlyAtMs = 0
   readonly #options: OutageAccountOptions
 
   constructor(options: OutageAccountOptions) {
@@ -71,8 +72,11 @@ export class OutageAccount implements Observer {
     const outage = this.#current
     if (verdict.source === 'open-door') {
       this.#waiting.add(session)
-      if (outage === undefined) this.#early++
-      else outage.admitted++
+      if (outage !== undefined) outage.admitted++
+      else {
+        this.#early++
+        this.#lastEarlyAtMs = this.#options.now()
+      }
     }
     // Not who came in before this service was started, or before an account that is closed.
     if (!wasUndecided || verdict.source !== 'backend' || !this.#waiting.delete(session)) return
@@ -88,6 +92,8 @@ export class OutageAccount implements Observer {
 
   /** Closes the account of an outage that is long enough over. Called now and then. */
   tick(): void {
+    // A failure here and there, which no outage followed.
+    if (this.#options.now() - this.#lastEarlyAtMs > SETTLE_MS) this.#early = 0
     const endedAtMs = this.#current?.endedAtMs
     if (endedAtMs !== undefined && this.#options.now() - endedAtMs > SETTLE_MS) this.settle()
   }

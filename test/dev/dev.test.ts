@@ -24,7 +24,7 @@ it('the log is readable, and signals end the service once and in order', async (
     BACKEND_TIMEOUT: '1s',
   }
   const child = spawn(process.execPath, [join(ROOT, 'dist/test/dev/main.js')], {
-    env: { PATH: process.env.PATH, NO_COLOR: '1', ADMIN_PORT: '0', ...settings },
+    env: { PATH: process.env.PATH, NO_COLOR: '1', ...settings },
     // A group of its own, as in a terminal.
     detached: true,
   })

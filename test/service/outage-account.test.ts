@@ -61,6 +61,16 @@ describe('the account of an outage', () => {
     expect(lines[2]).toMatchObject({ unchecked: 1 })
   })
 
+  it('leaves out those who came in long before it', () => {
+    const { lines, clock, account } = start()
+    account.onDecision({ session: viewer(), verdict: ADMITTED, wasUndecided: false })
+    clock.nowMs = 60_001
+    account.tick()
+    account.onOutage()
+    account.end()
+    expect(lines[1]).toMatchObject({ admitted: 0 })
+  })
+
   it('is closed by the next one, and when the service ends', () => {
     const { lines, account } = start()
     for (const count of [1, 2]) {
