@@ -25,7 +25,10 @@ function startDemo(env: Environment) {
   child.stderr.on('data', (text: Buffer) => (output += text.toString()))
   const exited = once(child, 'close').then(([code]) => code as number)
   const ready = async () => {
-    while (!output.includes('\nready ')) await Promise.race([once(child.stdout, 'data'), exited])
+    while (!output.includes('\nready ')) {
+      const code = await Promise.race([once(child.stdout, 'data').then(() => 'more' as const), exited])
+      if (code !== 'more') throw new Error(`the demo ended with ${code}: ${output}`)
+    }
     return output
   }
   return { child, exited, ready, output: () => output }
