@@ -101,6 +101,10 @@ export function parseConfig(env: Environment): Config {
   }
 
   function address(name: string, value: string): URL | undefined {
+    if (value === '') {
+      problems.push(`${name} is not set: must be an http:// or https:// address`)
+      return undefined
+    }
     const url = URL.canParse(value) ? new URL(value) : undefined
     const isHttp = url?.protocol === 'http:' || url?.protocol === 'https:'
     if (url && isHttp && !value.includes('#')) return url
