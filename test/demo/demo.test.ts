@@ -25,7 +25,9 @@ function startDemo(env: Environment) {
   child.stderr.on('data', (text: Buffer) => (output += text.toString()))
   const exited = once(child, 'close').then(([code]) => code as number)
   const ready = async () => {
-    while (!output.includes('\nready ')) await Promise.race([once(child.stdout, 'data'), exited])
+    const ended = exited.then(() => Promise.reject(new Error(`the demo ended: ${output}`)))
+    while (!output.includes('\nready ')) await Promise.race([once(child.stdout, 'data'), ended])
+    ended.catch(() => {})
     return output
   }
   return { child, exited, ready, output: () => output }
