@@ -1,4 +1,4 @@
-import { mayBeCaused, type Answer } from './decision.js'
+import { mayBeCaused, shownFailure, type Answer } from './decision.js'
 import { networkOf } from './network.js'
 
 /**
@@ -24,7 +24,8 @@ export interface BreakerOptions {
   readonly slowMs: number
   /** Milliseconds of a clock that never goes back: libraries measure by the wall clock, and stay open when it is set back. */
   readonly now: () => number
-  readonly onOpen: () => void
+  /** Told of the last answer: the failure as in the log, `slow` where there was none. */
+  readonly onOpen: (cause: string | number) => void
   readonly onClose: () => void
 }
 
@@ -111,7 +112,7 @@ export class Breaker {
     if (this.#isOpen) {
       if (!hasFailed && !isSlow) this.#close()
     } else if (this.#hasFailed() || this.#isSlow()) {
-      this.#open()
+      this.#open(hasFailed ? shownFailure(answer) : 'slow')
     }
   }
 
@@ -125,10 +126,10 @@ export class Breaker {
     return slow.length >= SLOW_IN_SAMPLE && new Set(slow).size > 1
   }
 
-  #open(): void {
+  #open(cause: string | number): void {
     this.#isOpen = true
     this.#lastProbeAtMs = this.#options.now()
-    this.#options.onOpen()
+    this.#options.onOpen(cause)
   }
 
   #close(): void {

@@ -101,6 +101,10 @@ export function parseConfig(env: Environment): Config {
   }
 
   function address(name: string, value: string): URL | undefined {
+    if (value === '') {
+      problems.push(`${name} is not set: must be an http:// or https:// address`)
+      return undefined
+    }
     const url = URL.canParse(value) ? new URL(value) : undefined
     const isHttp = url?.protocol === 'http:' || url?.protocol === 'https:'
     if (url && isHttp && !value.includes('#')) return url
@@ -152,7 +156,7 @@ export function parseConfig(env: Environment): Config {
     credentialParams: read('CREDENTIAL_PARAMS', '', (value) => {
       if (value === '') return undefined
       const names = value.split(',').map((name) => name.trim())
-      return names.every((name) => /^[^\s&=#]+$/.test(name))
+      return names.every((name) => /^[^\s&=#;]+$/.test(name))
         ? names
         : wrong(
             'CREDENTIAL_PARAMS',
@@ -189,6 +193,14 @@ export function parseConfig(env: Environment): Config {
     logLevel: oneOf('LOG_LEVEL', 'info', LOG_LEVELS),
   }
 
+  if (config.admin && config.port !== 0 && config.admin.port === config.port)
+    wrong('ADMIN_PORT', String(config.port), 'must be another than PORT, or off')
+  if (env.BACKEND_SLOW && config.backendSlowMs > config.backendTimeoutMs)
+    wrong(
+      'BACKEND_SLOW',
+      formatDuration(config.backendSlowMs),
+      'must not be above BACKEND_TIMEOUT, or 0 for never',
+    )
   if (problems.length > 0) throw new ConfigError(problems)
   return config
 }

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { DecisionEvent } from './questions.js'
+import { shownFailure } from './decision.js'
 import { textFromHeader } from './header-text.js'
 
 /**
@@ -16,8 +17,7 @@ export function createDecisionLog(log: Logger): (event: DecisionEvent) => void {
       name: textFromHeader(session.name),
       ip: clientIp,
       recheck: isRecheck,
-      backend:
-        answer.outcome === 'unavailable' && answer.status === undefined ? answer.failure : answer.status,
+      backend: answer.outcome === 'unavailable' ? shownFailure(answer) : answer.status,
       ms: Math.round(elapsedMs),
     }
     if (answer.outcome === 'unavailable') log.warn(fields, 'decided without the backend')

@@ -75,6 +75,11 @@ export function mayBeCaused({ failure, status = 0 }: Answer & { outcome: 'unavai
   return failure === 'reset' || failure === 'malformed'
 }
 
+/** What kept a backend from a decision, as the log says it: its status where it sent one, else the failure. */
+export function shownFailure({ failure, status }: Answer & { outcome: 'unavailable' }): Failure | number {
+  return status ?? failure
+}
+
 /**
  * The rule of three outcomes. A backend's word counts; where it gave none, its last word stands; where there
  * is none, the operator's setting decides. A known refusal never turns into an admission here, and neither does a

@@ -11,8 +11,8 @@ export interface Observer {
   onDecision?(event: DecisionEvent): void
   onOpened?(session: Session): void
   onClosed?(session: Session, reason: CloseReason): void
-  /** The backend is down from now on. */
-  onOutage?(): void
+  /** The backend is down from now on: its last failure, or `slow`. */
+  onOutage?(cause: string | number): void
 }
 
 /** One that tells all others, in their order. */
@@ -26,6 +26,6 @@ export function tellAll(observers: readonly Observer[]): Required<Observer> {
     onDecision: (event) => observers.forEach((one) => one.onDecision?.(event)),
     onOpened: (session) => observers.forEach((one) => one.onOpened?.(session)),
     onClosed: (session, reason) => observers.forEach((one) => one.onClosed?.(session, reason)),
-    onOutage: () => observers.forEach((one) => one.onOutage?.()),
+    onOutage: (cause) => observers.forEach((one) => one.onOutage?.(cause)),
   }
 }

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { WhenBackendDown } from './decision.js'
 import type { DecisionEvent } from './questions.js'
 import type { Observer } from './observer.js'
 
@@ -7,6 +8,7 @@ const SETTLE_MS = 60_000
 
 export interface OutageAccountOptions {
   readonly log: Logger
+  readonly whenBackendDown: WhenBackendDown
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number
 }
@@ -39,7 +41,7 @@ export class OutageAccount implements Observer {
     return this.#outages
   }
 
-  onOutage(): void {
+  onOutage(cause: string | number): void {
     this.settle()
     this.#outages++
     this.#current = {
@@ -50,7 +52,9 @@ export class OutageAccount implements Observer {
       closed: 0,
     }
     this.#early = 0
-    this.#options.log.error(
+    const { log, whenBackendDown } = this.#options
+    log.error(
+      { backend: cause, whenBackendDown },
       'outage began: the backend fails or is too slow, new viewers get WHEN_BACKEND_DOWN',
     )
   }

@@ -56,7 +56,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
   const idleMs = config.sessionIdleMs + config.edgeTtlMs + 1_000
   const { archive, sessions, blocks: kept } = openStateDir(config, idleMs, log)
   const { maxSessions, maxDenials } = config
-  const account = new OutageAccount({ log, now })
+  const account = new OutageAccount({ ...config, log, now })
   const recent = new Recent(now)
   const metrics = new Metrics(VERSION, {
     sessions: () => store.sessionCount,

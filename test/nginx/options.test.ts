@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { view } from './client.js'
+import { freePort, startNginx } from './harness.js'
 import { QUERY_IN_PLAYLISTS } from './options.js'
 import { startStack } from './stack.js'
 
@@ -53,6 +55,37 @@ describe('logs', () => {
     })
     expect(lines[1]).toMatchObject({ status: 403, path: '/play/a001/"\\.m3u8', name: '' })
     await stack.stop()
+  })
+})
+
+describe('a server without location.conf', () => {
+  const LINE = 'include hls-auth/location.conf;'
+
+  it('serves nothing, although the site has a page for every address', async () => {
+    // Another server has the line: nginx starts.
+    const other = `server { listen 127.0.0.1:${await freePort()}; ${LINE} }`
+    const site = 'location / { try_files $uri /index.html; }'
+    const stack = await startStack({
+      hasDemo: false,
+      changes: [
+        ['nginx.conf', LINE, site],
+        ['nginx.conf', 'root /var/empty;', 'root media/page;'],
+        ['nginx.conf', 'keepalive_timeout 65s;', `keepalive_timeout 65s; ${other}`],
+      ],
+    })
+    await mkdir(join(stack.mediaDir, 'page'))
+    await writeFile(join(stack.mediaDir, 'page/index.html'), 'home')
+    expect((await view(stack.site, '/anything')).body.toString()).toBe('home')
+    expect((await view(stack.site, '/play/a001/index.m3u8?token=demo')).status).toBe(500)
+    await stack.stop()
+  })
+
+  it('keeps nginx from starting where no server has it', async () => {
+    const prefix = await realpath(await mkdtemp(join(tmpdir(), 'nginx-hls-auth-test-')))
+    const changes = [['nginx.conf', LINE, '']] as const
+    const started = startNginx({ prefix, port: await freePort(), servicePort: 1, mediaDir: prefix, changes })
+    await expect(started).rejects.toThrow('unknown "hls_location_conf_is_included" variable')
+    await rm(prefix, { recursive: true })
   })
 })
 

@@ -28,7 +28,10 @@ describe('a backend', () => {
     )
     await Promise.all(first)
     expect(outageLines()).toMatchObject([
-      { msg: 'outage began: the backend fails or is too slow, new viewers get WHEN_BACKEND_DOWN' },
+      {
+        backend: 'timeout',
+        msg: 'outage began: the backend fails or is too slow, new viewers get WHEN_BACKEND_DOWN',
+      },
     ])
 
     // Behind the open door, without a question.

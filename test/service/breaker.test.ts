@@ -13,7 +13,7 @@ beforeEach(() => {
   breaker = new Breaker({
     slowMs: 1_000,
     now: () => nowMs,
-    onOpen: () => changes.push('open'),
+    onOpen: (cause) => changes.push(`open: ${cause}`),
     onClose: () => changes.push('closed'),
   })
 })
@@ -39,7 +39,7 @@ describe('the breaker', () => {
     await fail(4)
     expect(breaker.isOpen).toBe(false)
     await fail(1)
-    expect(changes).toEqual(['open'])
+    expect(changes).toEqual(['open: refused'])
   })
 
   it.each([
@@ -74,7 +74,7 @@ describe('the breaker', () => {
     await learn({ elapsedMs: 1_001 })
     expect(breaker.isOpen).toBe(true)
     await learn()
-    expect(changes).toEqual(['open', 'closed'])
+    expect(changes).toEqual(['open: slow', 'closed'])
   })
 
   it('lets one question a second through while it is open, and all of them once one is answered', async () => {

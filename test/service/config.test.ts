@@ -98,6 +98,26 @@ describe('settings', () => {
   LOG_LEVEL="loud": must be trace, debug, info, warn, error, fatal or silent`)
   })
 
+  it.each([
+    [{ PORT: '9090' }, 'ADMIN_PORT="9090": must be another than PORT, or off'],
+    [{ BACKEND_SLOW: '4s' }, 'BACKEND_SLOW="4s": must not be above BACKEND_TIMEOUT, or 0 for never'],
+    [
+      { ADMIN_TOKEN: 'short' },
+      'ADMIN_TOKEN="…": must be at least 16 printable ASCII characters without spaces',
+    ],
+    [
+      { ADMIN_HOST: '0.0.0.0' },
+      'ADMIN_HOST="0.0.0.0": needs an ADMIN_TOKEN, without which only 127.0.0.1, ::1 or localhost is allowed',
+    ],
+    [{ ADMIN_PORT: 'no' }, 'ADMIN_PORT="no": must be off or a whole number from 0 to 65535'],
+    [{ EVENTS_URL: 'hook' }, 'EVENTS_URL="hook": must be an http:// or https:// address without a #'],
+  ])('that do not go together, or are of no use, are named: %j', (env, sentence) => {
+    expect(problemsOf({ ...URL_ALONE, ...env })).toBe(`the settings are wrong:\n  ${sentence}`)
+    expect(problemsOf({ ...URL_ALONE, ...env, ADMIN_TOKEN: 'x'.repeat(16), ADMIN_PORT: 'off' })).toBe(
+      /SLOW|EVENTS/.test(sentence) ? `the settings are wrong:\n  ${sentence}` : '',
+    )
+  })
+
   it.each(['', 'portal.example.com', 'http://x/#a', 'http://'])(
     'need an address: %j is none',
     (BACKEND_URL) => {

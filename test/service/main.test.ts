@@ -94,7 +94,7 @@ describe('the service', () => {
     expect(await exited).toBe(1)
     expect(output.stdout).toBe('')
     expect(output.stderr).toMatch(
-      /^nginx-hls-auth: the settings are wrong:\n {2}BACKEND_TYPE=.*\n {2}BACKEND_URL=.*\n {2}PORT=.*\n$/,
+      /^nginx-hls-auth: the settings are wrong:\n {2}BACKEND_TYPE=.*\n {2}BACKEND_URL is not set: .*\n {2}PORT=.*\n$/,
     )
   })
 

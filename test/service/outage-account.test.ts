@@ -15,7 +15,11 @@ function start() {
     { write: (line) => lines.push(JSON.parse(line) as never) },
   )
   const clock = { nowMs: 0 }
-  return { lines, clock, account: new OutageAccount({ log, now: () => clock.nowMs }) }
+  return {
+    lines,
+    clock,
+    account: new OutageAccount({ log, whenBackendDown: 'allow', now: () => clock.nowMs }),
+  }
 }
 
 describe('the account of an outage', () => {
@@ -26,7 +30,7 @@ describe('the account of an outage', () => {
     account.onDecision({ session: first, verdict: ADMITTED, wasUndecided: false })
     account.onDecision({ session: second, verdict: ADMITTED, wasUndecided: false })
     account.onDecision({ session: second, verdict: CONFIRMED, wasUndecided: true })
-    account.onOutage()
+    account.onOutage('refused')
     account.onDecision({ session: third, verdict: ADMITTED, wasUndecided: false })
     account.onDecision({ session: fourth, verdict: ADMITTED, wasUndecided: false })
     // Who came in before a restart is in the account of the service that let him in.
@@ -39,7 +43,12 @@ describe('the account of an outage', () => {
     expect(lines).toHaveLength(2)
     account.onDecision({ session: fourth, verdict: CLOSED, wasUndecided: true })
     expect(lines).toMatchObject([
-      { level: 50, msg: expect.stringMatching(/^outage began/) as unknown },
+      {
+        level: 50,
+        backend: 'refused',
+        whenBackendDown: 'allow',
+        msg: expect.stringMatching(/^outage began/) as unknown,
+      },
       { level: 40, seconds: 42, admitted: 3, msg: expect.stringMatching(/^outage ended/) as unknown },
       { level: 40, admitted: 3, confirmed: 2, closed: 1, unchecked: 0 },
     ])
@@ -47,7 +56,7 @@ describe('the account of an outage', () => {
 
   it('is closed after a minute, with those whom nobody has asked about', () => {
     const { lines, clock, account } = start()
-    account.onOutage()
+    account.onOutage('refused')
     const late = viewer()
     account.onDecision({ session: late, verdict: ADMITTED, wasUndecided: false })
     account.end()
@@ -66,7 +75,7 @@ describe('the account of an outage', () => {
     account.onDecision({ session: viewer(), verdict: ADMITTED, wasUndecided: false })
     clock.nowMs = 60_001
     account.tick()
-    account.onOutage()
+    account.onOutage('refused')
     account.end()
     expect(lines[1]).toMatchObject({ admitted: 0 })
   })
@@ -74,7 +83,7 @@ describe('the account of an outage', () => {
   it('is closed by the next one, and when the service ends', () => {
     const { lines, account } = start()
     for (const count of [1, 2]) {
-      account.onOutage()
+      account.onOutage('refused')
       for (let number = 0; number < count; number++)
         account.onDecision({ session: viewer(), verdict: ADMITTED, wasUndecided: false })
       account.end()

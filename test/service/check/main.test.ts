@@ -97,7 +97,7 @@ describe('a check ends with', () => {
     [
       'no settings',
       ['/a'],
-      'the settings are wrong:\n  BACKEND_URL="": must be an http:// or https:// address without a #',
+      'the settings are wrong:\n  BACKEND_URL is not set: must be an http:// or https:// address',
     ],
   ])('3 and one sentence for %s', async (_, args, sentence) => {
     expect(await check(args)).toEqual({ code: 3, stdout: '', stderr: `nginx-hls-auth: ${sentence}\n` })
@@ -118,6 +118,12 @@ describe('a check ends with', () => {
     const args = ['run', '-s', 'check', '--', '/play/a001/x?token=secret']
     expect(await run('npm', args, { PATH, HOME }, folder)).toEqual({
       code: 3,
+      stdout: '',
+      stderr: 'nginx-hls-auth: not built yet: npm run build\n',
+    })
+    // And so does the service itself.
+    expect(await run('npm', ['run', '-s', 'start'], { PATH, HOME }, folder)).toEqual({
+      code: 1,
       stdout: '',
       stderr: 'nginx-hls-auth: not built yet: npm run build\n',
     })
