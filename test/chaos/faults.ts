@@ -146,6 +146,7 @@ export const FAULTS: readonly Fault[] = [
       await stage.killService('SIGKILL')
       await stage.startService()
       await delay(ms / 2)
+      stage.emptyDisk()
     },
   },
   clockSet('the clock is set an hour ahead, and the service is killed and started', HOUR_MS),

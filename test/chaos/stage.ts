@@ -1,6 +1,6 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdtemp, readFile, realpath, rm } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, realpath, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -33,7 +33,9 @@ export interface Stage {
   /** Sets the service's wall clock, or what becomes of its backend's name. */
   shim(change: Partial<ShimState>): void
   /** The service's files can grow no more, until it is started anew. Resolves when it has noticed. */
+  /** The service's file cannot grow any more, nor can that of a service that is started from now on. */
   fillDisk(): Promise<void>
+  emptyDisk(): void
   reloadNginx(): Promise<void>
   stop(): Promise<void>
 }
@@ -49,6 +51,8 @@ export async function setStage(): Promise<Stage> {
   const awaited: { readonly begin: string; readonly resolve: () => void }[] = []
   let shimState: ShimState = { clockMs: 0, dns: 'works' }
   let service: ChildProcess | undefined
+  /** Most bytes of a file; undefined: as many as the disk has. */
+  let mostBytes: number | undefined
   let isEnding = false
   let crashes = 0
 
@@ -66,7 +70,9 @@ export async function setStage(): Promise<Stage> {
   async function startService(): Promise<void> {
     isEnding = false
     const args = ['--import', join(ROOT, 'dist/test/chaos/shim.js'), join(ROOT, 'dist/service/main.js')]
-    const child = spawn(process.execPath, args, {
+    const [program, ...before] =
+      mostBytes === undefined ? [process.execPath] : ['prlimit', `--fsize=${mostBytes}:`, process.execPath]
+    const child = spawn(program, [...before, ...args], {
       env: {
         PATH: process.env.PATH,
         CHAOS_SHIM: JSON.stringify(shimState),
@@ -77,7 +83,6 @@ export async function setStage(): Promise<Stage> {
         ADMIN_PORT: 'off',
         STATE_DIR: join(prefix, 'state'),
       },
-      // LMDB complains of a full disk on standard error by itself.
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     })
     service = child
@@ -113,9 +118,12 @@ export async function setStage(): Promise<Stage> {
       service!.send(shimState)
     },
     async fillDisk() {
-      const noticed = heard('STATE_DIR cannot be used')
-      execFileSync('prlimit', [`--pid=${service!.pid}`, '--fsize=4096:'])
-      await noticed
+      mostBytes = (await stat(join(prefix, 'state/sessions/data.mdb'))).size
+      execFileSync('prlimit', [`--pid=${service!.pid}`, `--fsize=${mostBytes}:`])
+    },
+    emptyDisk() {
+      mostBytes = undefined
+      execFileSync('prlimit', [`--pid=${service!.pid}`, '--fsize=unlimited:'])
     },
     async reloadNginx() {
       process.kill(Number(await readFile(join(prefix, 'nginx.pid'), 'utf8')), 'SIGHUP')
