@@ -11,12 +11,13 @@ import {
   type Refusal,
   type WhenBackendDown,
 } from './decision.js'
-import { credentialsIn, partsOf, requestKeyOf, sessionKeyOf, viewerKeyOf, type Session } from './session.js'
+import { credentialsIn, requestKeyOf, sessionKeyOf, viewerKeyOf, type Session } from './session.js'
 import type { BlockList } from './block-list.js'
 import type { Denial } from './denial-memory.js'
 import { EdgeAnswers, keepFromEdge, refuseOnce } from './edge-answers.js'
 import type { NetworkQueue } from './network-queue.js'
 import { Questions, type DecisionEvent } from './questions.js'
+import { Rechecks } from './rechecks.js'
 import type { SessionStore } from './session-store.js'
 
 export interface AuthorizerOptions {
@@ -70,9 +71,6 @@ export interface Authorizer {
 /** What the breaker answers in the backend's place. */
 const NOT_ASKED: Answer = { outcome: 'unavailable', failure: 'breaker', status: undefined }
 
-/** Most viewers who are asked about by themselves; others are when their next request comes. */
-const MAX_UNDECIDED = 10_000
-
 /** What a request is about. */
 interface Place {
   readonly channelId: string
@@ -91,7 +89,12 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   const recheckMs = options.sessionRecheckMs ?? backend.recheckMs
   const questions = new Questions({ ...options, recheckMs })
   const answers = new EdgeAnswers(options.edgeTtlMs, now)
-  const undecided = new Set<Session>()
+  const rechecks = new Rechecks({
+    ...options,
+    questions,
+    answers,
+    onRefused: (session, refusal) => denySession(session, refusal, options.denyTtlMs),
+  })
 
   function authorize(request: AccessRequest): Decision | Promise<Decision> {
     const path = decodeCanonicalPath(request.path)
@@ -154,22 +157,8 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   }
 
   function admitKnown(session: Session, channelId: string): Decision {
-    if (now() >= session.recheckAtMs) recheckSoon(session)
+    if (now() >= session.recheckAtMs) rechecks.ask(session)
     return answers.admit(session, 'remembered', channelId)
-  }
-
-  /**
-   * Asks about a session behind its viewer's back, if that may be now.
-   *
-   * @returns whether it is asked about
-   */
-  function recheckSoon(session: Session): boolean {
-    const { clientIp } = partsOf(session.key)
-    if (questions.has(session.key) || !queue.hasRoom(clientIp) || !questions.mayAsk(session)) return false
-    questions
-      .once(session.key, async () => (await queue.inTurn(clientIp, () => recheck(session)))!)
-      .catch(options.onError)
-    return true
   }
 
   /** While the backend is down nobody waits for it: who asks for its recovery's sake has his decision already. */
@@ -228,7 +217,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       if (blocked !== undefined) return blocked
       session.lastSeenAtMs = now()
       store.open(session)
-      if (verdict.source === 'open-door' && undecided.size < MAX_UNDECIDED) undecided.add(session)
+      if (verdict.source === 'open-door') rechecks.watch(session)
       return answers.admit(session, verdict.source, place.channelId)
     }
     // What is refused without the backend's word is not remembered: the next request asks again.
@@ -241,45 +230,10 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     return refuseAt(place, verdict.source, rememberDenial(place.key, verdict.refusal, options.denyTtlMs))
   }
 
-  async function recheck(session: Session): Promise<Decision> {
-    const startedAtMs = now()
-    const wasUndecided = session.source === 'open-door'
-    const answer = await questions.ask(session)
-    const verdict = judge(answer, 'allow', options.whenBackendDown, false)
-    questions.learn(session, answer)
-    questions.report(session, verdict, answer, startedAtMs, { isRecheck: true, wasUndecided })
-    const { channelId } = partsOf(session.key)
-    if (verdict.source === 'backend') undecided.delete(session)
-    if (verdict.allow) {
-      store.changed(session)
-      return answers.admit(session, verdict.source, channelId)
-    }
-    // An operator may have closed it meanwhile.
-    if (store.close(session, 'refused')) denySession(session, verdict.refusal, options.denyTtlMs)
-    return refuseOnce(verdict.refusal, verdict.source, channelId)
-  }
-
-  function checkUndecided(most: number): void {
-    let room = most - questions.size
-    for (const session of undecided) {
-      if (room <= 0 || !breaker.isAskable) return
-      if (now() < session.recheckAtMs) continue
-      if (!store.has(session)) {
-        undecided.delete(session)
-        continue
-      }
-      if (!recheckSoon(session)) continue
-      // Behind all others, should it be asked about again.
-      undecided.delete(session)
-      undecided.add(session)
-      room--
-    }
-  }
-
   function close(session: Session, blockMs: number): void {
     if (blockMs > 0) blocks.add(session, now() + blockMs)
     store.close(session, 'operator')
-    undecided.delete(session)
+    rechecks.forget(session)
     // Twice as long as nginx may repeat the admission: what it asks then is refused.
     denySession(session, 403, options.denyTtlMs + 2 * options.edgeTtlMs)
   }
@@ -308,7 +262,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
 
   return {
     authorize,
-    checkUndecided,
+    checkUndecided: (most) => rechecks.askAboutUndecided(most),
     close,
     get questionsInFlight() {
       return questions.size

@@ -1,0 +1,99 @@
+import type { Breaker } from './breaker.js'
+import { judge, type Decision, type Refusal, type WhenBackendDown } from './decision.js'
+import { refuseOnce, type EdgeAnswers } from './edge-answers.js'
+import type { NetworkQueue } from './network-queue.js'
+import type { Questions } from './questions.js'
+import { partsOf, type Session } from './session.js'
+import type { SessionStore } from './session-store.js'
+
+/** Most viewers who are asked about by themselves; others are when their next request comes. */
+const MAX_UNDECIDED = 10_000
+
+export interface RechecksOptions {
+  readonly questions: Questions
+  readonly answers: EdgeAnswers
+  readonly queue: NetworkQueue
+  readonly breaker: Breaker
+  readonly store: SessionStore
+  readonly whenBackendDown: WhenBackendDown
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number
+  /** A session was refused and is closed. */
+  readonly onRefused: (session: Session, refusal: Refusal) => void
+  /** A bug, of which no viewer hears: the session stays as it was. */
+  readonly onError: (error: Error) => void
+}
+
+/** Questions about sessions that are open, behind their viewers' backs. */
+export class Rechecks {
+  /** Who came in through the open door, those asked about last at the end. */
+  readonly #undecided = new Set<Session>()
+  readonly #options: RechecksOptions
+
+  constructor(options: RechecksOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Asks about a session, if that may be now.
+   *
+   * @returns whether it is asked about
+   */
+  ask(session: Session): boolean {
+    const { questions, queue, onError } = this.#options
+    const { clientIp } = partsOf(session.key)
+    if (questions.has(session.key) || !queue.hasRoom(clientIp) || !questions.mayAsk(session)) return false
+    questions
+      .once(session.key, async () => (await queue.inTurn(clientIp, () => this.#recheck(session)))!)
+      .catch(onError)
+    return true
+  }
+
+  /** Has a viewer who came in through the open door asked about by himself. */
+  watch(session: Session): void {
+    if (this.#undecided.size < MAX_UNDECIDED) this.#undecided.add(session)
+  }
+
+  /** The session is closed. */
+  forget(session: Session): void {
+    this.#undecided.delete(session)
+  }
+
+  /** Asks about those who came in through the open door, as long as fewer than `most` questions are in flight. */
+  askAboutUndecided(most: number): void {
+    const { questions, breaker, store, now } = this.#options
+    let room = most - questions.size
+    for (const session of this.#undecided) {
+      if (room <= 0 || !breaker.isAskable) return
+      if (now() < session.recheckAtMs) continue
+      if (!store.has(session)) {
+        this.#undecided.delete(session)
+        continue
+      }
+      if (!this.ask(session)) continue
+      // Behind all others, should it be asked about again.
+      this.#undecided.delete(session)
+      this.#undecided.add(session)
+      room--
+    }
+  }
+
+  async #recheck(session: Session): Promise<Decision> {
+    const { questions, answers, store, whenBackendDown, now, onRefused } = this.#options
+    const startedAtMs = now()
+    const wasUndecided = session.source === 'open-door'
+    const answer = await questions.ask(session)
+    const verdict = judge(answer, 'allow', whenBackendDown, false)
+    questions.learn(session, answer)
+    questions.report(session, verdict, answer, startedAtMs, { isRecheck: true, wasUndecided })
+    const { channelId } = partsOf(session.key)
+    if (verdict.source === 'backend') this.#undecided.delete(session)
+    if (verdict.allow) {
+      store.changed(session)
+      return answers.admit(session, verdict.source, channelId)
+    }
+    // An operator may have closed it meanwhile.
+    if (store.close(session, 'refused')) onRefused(session, verdict.refusal)
+    return refuseOnce(verdict.refusal, verdict.source, channelId)
+  }
+}
