@@ -138,12 +138,16 @@ async function exitOf(child: ChildProcess): Promise<number | null> {
   })
 }
 
-/** A port that was free a moment ago. */
+const givenPorts = new Set<number>()
+
+/** A port that was free a moment ago; another one each time. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   server.close()
   await once(server, 'close')
+  if (givenPorts.has(port)) return freePort()
+  givenPorts.add(port)
   return port
 }
