@@ -4,7 +4,7 @@ import type { Session } from './session.js'
 type Admission = Decision & { allowed: true }
 type Rejection = Decision & { allowed: false }
 
-export const NOT_AT_THE_EDGE: EdgeLife = { freshMs: 0, isStaleAllowed: false }
+const NOT_AT_THE_EDGE: EdgeLife = { freshMs: 0, isStaleAllowed: false }
 
 /** How long nginx may repeat an admission that no backend has decided. */
 const UNDECIDED_EDGE_MS = 2_000

@@ -136,6 +136,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
     account,
     recent,
     metrics,
+    onError,
   })
   log.info(
     {

@@ -24,6 +24,8 @@ export interface AdminParts {
   readonly account: OutageAccount
   readonly recent: Recent
   readonly metrics: Metrics
+  /** A bug. */
+  readonly onError: (error: Error) => void
 }
 
 /** The admin interface, started or not. */
@@ -77,7 +79,7 @@ export async function startAdmin(parts: AdminParts): Promise<RunningAdmin> {
     },
     metrics: async () => ({ text: await metrics.text(), contentType: metrics.contentType }),
     page: readPage(),
-    onError: (error) => log.error({ error: error.name, stack: error.stack }, 'a bug in the admin interface'),
+    onError: parts.onError,
   })
   let server: RunningServer
   try {
