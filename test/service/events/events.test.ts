@@ -202,9 +202,9 @@ describe('events are sent', () => {
     const { sender, lost } = senderTo(url)
     for (let count = 0; count < 9_000; count++) sender.send(event(String(count)))
     await expect.poll(() => received.length).toBe(1)
-    const begunAt = performance.now()
     await sender.close()
-    expect(performance.now() - begunAt).toBeLessThan(1_500)
+    // All of them would have taken seconds.
+    expect(received.length).toBeLessThan(10)
     expect(lost).toEqual([[expect.any(Number), 'timeout']])
     server!.closeAllConnections()
   })
