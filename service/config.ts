@@ -1,3 +1,4 @@
+import { closestMatch } from 'leven'
 import { formatDuration, parseDuration } from './duration.js'
 import type { WhenBackendDown } from './decision.js'
 
@@ -58,13 +59,23 @@ export class ConfigError extends Error {
   }
 }
 
+/** A name that differs by so many characters from a setting's is misspelt; short ones have too many neighbours. */
+const MISSPELT = { maxDistance: 2, minLength: 8 }
+
 /**
- * Reads the settings from the environment. An empty value counts as not set, as compose files pass it.
+ * Reads the settings from the environment. An empty value counts as not set, as compose files pass it. A name that is
+ * nearly a setting's is a problem too: WHEN_BACKEND_DONW=deny would leave the door open.
  *
  * @throws ConfigError listing all problems
  */
 export function parseConfig(env: Environment): Config {
   const problems: string[] = []
+  const names = new Set<string>()
+
+  function given(name: string): string | undefined {
+    names.add(name)
+    return env[name] || undefined
+  }
 
   /** Reports a value; the undefined it returns never leaves parseConfig, which throws. */
   function wrong(name: string, value: string, allowed: string): undefined {
@@ -73,7 +84,7 @@ export function parseConfig(env: Environment): Config {
   }
 
   function read<T>(name: string, fallback: string, parse: (value: string) => T | undefined): T {
-    return parse(env[name] || fallback) as T
+    return parse(given(name) ?? fallback) as T
   }
 
   function oneOf<T extends string>(name: string, fallback: string, allowed: readonly T[]): T {
@@ -121,8 +132,8 @@ export function parseConfig(env: Environment): Config {
 
   function admin(): Config['admin'] {
     const host = listenHost('ADMIN_HOST')
-    const port = env.ADMIN_PORT === 'off' ? undefined : integer('ADMIN_PORT', '9090', 0, 65_535, 'off')
-    const token = env.ADMIN_TOKEN || undefined
+    const port = given('ADMIN_PORT') === 'off' ? undefined : integer('ADMIN_PORT', '9090', 0, 65_535, 'off')
+    const token = given('ADMIN_TOKEN')
     // Never shown, wrong or not.
     if (token !== undefined && !/^[\x21-\x7e]{16,}$/.test(token))
       wrong('ADMIN_TOKEN', '…', 'must be at least 16 printable ASCII characters without spaces')
@@ -166,17 +177,13 @@ export function parseConfig(env: Environment): Config {
     }),
     tokenlessRequests: oneOf('TOKENLESS_REQUESTS', 'session', ['session', 'backend']),
     sessionIdleMs: duration('SESSION_IDLE', '10m', 10_000, 24 * 3_600_000),
-    sessionRecheckMs: !env.SESSION_RECHECK
-      ? undefined
-      : env.SESSION_RECHECK === 'never'
-        ? Infinity
-        : read('SESSION_RECHECK', '', (value) => {
-            const ms = parseDuration(value)
-            const allowed = 'must be never or a duration from 10s to 1d, such as 10m'
-            return ms === undefined || ms < 10_000 || ms > 24 * 3_600_000
-              ? wrong('SESSION_RECHECK', value, allowed)
-              : ms
-          }),
+    sessionRecheckMs: read('SESSION_RECHECK', '', (value) => {
+      if (value === '') return undefined
+      const ms = value === 'never' ? Infinity : parseDuration(value)
+      return ms === undefined || ms < 10_000 || (ms > 24 * 3_600_000 && ms !== Infinity)
+        ? wrong('SESSION_RECHECK', value, 'must be never or a duration from 10s to 1d, such as 10m')
+        : ms
+    }),
     denyTtlMs: duration('DENY_TTL', '5s', 1_000, 600_000),
     edgeTtlMs: duration('EDGE_TTL', '10s', 0, 60_000),
     maxSessions: integer('MAX_SESSIONS', '1000000', 1, 10_000_000),
@@ -201,6 +208,12 @@ export function parseConfig(env: Environment): Config {
       formatDuration(config.backendSlowMs),
       'must not be above BACKEND_TIMEOUT, or 0 for never',
     )
+  const targets = [...names].filter((name) => name.length >= MISSPELT.minLength)
+  for (const other of Object.keys(env)) {
+    if (names.has(other) || !env[other]) continue
+    const meant = closestMatch(other.toUpperCase(), targets, MISSPELT)
+    if (meant) problems.push(`${other} is no setting: is ${meant} meant?`)
+  }
   if (problems.length > 0) throw new ConfigError(problems)
   return config
 }

@@ -118,6 +118,37 @@ describe('settings', () => {
     )
   })
 
+  it.each([
+    [{ WHEN_BACKEND_DONW: 'deny' }, 'WHEN_BACKEND_DONW is no setting: is WHEN_BACKEND_DOWN meant?'],
+    [{ EVENT_URL: 'http://x/' }, 'EVENT_URL is no setting: is EVENTS_URL meant?'],
+    [{ Admin_Port: 'off' }, 'Admin_Port is no setting: is ADMIN_PORT meant?'],
+    [
+      { ADMIN_PORT: 'off', ADMINPORT: '1', STATEDIR: 'none' },
+      'ADMINPORT is no setting: is ADMIN_PORT meant?\n  STATEDIR is no setting: is STATE_DIR meant?',
+    ],
+  ])('whose names are misspelt are named: %j', (env, sentence) => {
+    expect(problemsOf({ ...URL_ALONE, ...env })).toBe(`the settings are wrong:\n  ${sentence}`)
+  })
+
+  it('are not what other programs read, nor a misspelt name without a value', () => {
+    // The last four are what Kubernetes makes of services named backend and admin.
+    const others = {
+      HOSTS: 'x',
+      PATH: '/bin',
+      hosts: 'x',
+      http_proxy: 'http://x/',
+      MAX_DENIAL: '',
+      LOG_FORMAT: 'x',
+    }
+    const kubernetes = {
+      BACKEND_PORT: 'x',
+      BACKEND_SERVICE_HOST: 'x',
+      ADMIN_SERVICE_PORT: 'x',
+      BACKEND_SERVICE_PORT: 'x',
+    }
+    expect(problemsOf({ ...URL_ALONE, ...process.env, ...others, ...kubernetes })).toBe('')
+  })
+
   it.each(['', 'portal.example.com', 'http://x/#a', 'http://'])(
     'need an address: %j is none',
     (BACKEND_URL) => {
