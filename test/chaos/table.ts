@@ -3,7 +3,10 @@ import type { Kind, Seen } from './audience.js'
 import type { Fault } from './faults.js'
 import { DEADLINE_MS, type Outage } from './stage.js'
 
-/** What the machine may add to a deadline, in milliseconds. */
+/**
+ * What the machine may add to a deadline, in milliseconds; more where those who watch waited longer, about whom nobody is
+ * asked.
+ */
 const NOISE_MS = 100
 
 /** Longest wait of who watches already, and p99 of new viewers once the outage is known: promises. */
@@ -42,7 +45,10 @@ export function rowOf(fault: Fault, seen: readonly Seen[], outages: readonly Out
     [refused > 0, 'somebody who watches was refused'],
     [admitted > 0, 'somebody who was refused was admitted'],
     [longestMs >= LIMIT_MS.known, 'somebody who watches waited too long'],
-    [askedMs >= DEADLINE_MS + NOISE_MS, "a new viewer waited longer than the backend's deadline"],
+    [
+      askedMs >= DEADLINE_MS + Math.max(NOISE_MS, longestMs),
+      "a new viewer waited longer than the backend's deadline",
+    ],
     [fault.isOutage === true && unasked.length === 0, 'the service noticed no outage'],
     [turnedAway.some(isInOutage), 'a new viewer was turned away in an outage'],
     [turnedAway.length > 0 && !fault.isDoubtful, 'a new viewer was turned away'],
