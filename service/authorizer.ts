@@ -57,19 +57,26 @@ export interface Authorizer {
    */
   checkUndecided(most: number): void
   /**
-   * Closes a session because an operator says so. Its next request that gets here is refused; afterwards its viewer may
-   * try again, unless he is blocked for `blockMs`: then no token of his lets him in before that, and his other sessions
-   * on the channel are for the caller to close.
+   * Closes a session because an operator says so, and with it those of its viewer that nobody seems to use any more: a
+   * request without credentials would go on as one of them. The next request that gets here is refused; afterwards the
+   * viewer may try again, unless he is blocked for `blockMs`: then all his sessions on the channel are closed, and no token
+   * of his lets him in before that.
    *
    * @param blockMs 0 for no block
+   * @returns false where another service has the session by now, which goes on with it unless it is blocked
    */
-  close(session: Session, blockMs: number): void
+  close(session: Session, blockMs: number): boolean
+  /** Closes the sessions of viewers whom another service has blocked. To be called now and then. */
+  closeBlocked(): void
   /** How many questions wait for the backend. */
   readonly questionsInFlight: number
 }
 
 /** What the breaker answers in the backend's place. */
 const NOT_ASKED: Answer = { outcome: 'unavailable', failure: 'breaker', status: undefined }
+
+/** A player that is at work asks for its playlist more often than this. */
+const UNUSED_MS = 30_000
 
 /** What a request is about. */
 interface Place {
@@ -126,8 +133,6 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     const unreadable = store.denial(requestKeyOf(key, request))
     if (unreadable !== undefined && now() < unreadable.freshUntilMs)
       return refuseOnce(unreadable.refusal, 'remembered', channelId)
-    const blockedUntilMs = blocks.recallUntilMs(viewerKeyOf(key, place.credentials))
-    if (blockedUntilMs !== undefined) return answers.refuseUntil(403, 'blocked', channelId, blockedUntilMs)
     const others = place.isTokenless ? store.recallNewest(key) : store.recall(key)
     if (others !== undefined) return admitKnown(others, channelId)
     if (breaker.isOpen) return decideUnasked(request, place, denial?.refusal)
@@ -230,12 +235,27 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     return refuseAt(place, verdict.source, rememberDenial(place.key, verdict.refusal, options.denyTtlMs))
   }
 
-  function close(session: Session, blockMs: number): void {
+  function close(session: Session, blockMs: number): boolean {
     if (blockMs > 0) blocks.add(session, now() + blockMs)
-    store.close(session, 'operator')
+    const isOurs = closeOne(session)
+    const unusedSinceMs = now() - UNUSED_MS - options.edgeTtlMs
+    for (const other of store.sessionsOf(session.viewerKey))
+      if (blockMs > 0 || (isOurs && other.lastSeenAtMs < unusedSinceMs)) closeOne(other)
+    return isOurs
+  }
+
+  function closeBlocked(): void {
+    for (const viewerKey of blocks.learn()) store.sessionsOf(viewerKey).forEach(closeOne)
+  }
+
+  /** False where it is another service's by now. */
+  function closeOne(session: Session): boolean {
+    const reason = store.close(session, 'operator')
     rechecks.forget(session)
+    if (reason === 'moved') return false
     // Twice as long as nginx may repeat the admission: what it asks then is refused.
     denySession(session, 403, options.denyTtlMs + 2 * options.edgeTtlMs)
+    return true
   }
 
   /**
@@ -264,6 +284,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     authorize,
     checkUndecided: (most) => rechecks.askAboutUndecided(most),
     close,
+    closeBlocked,
     get questionsInFlight() {
       return questions.size
     },

@@ -11,7 +11,7 @@ export interface Block extends Omit<SessionParts, 'credentials'> {
 /** More than an operator blocks by hand. */
 export const MAX_BLOCKS = 10_000
 
-type BlockArchive = Pick<SessionArchive, 'block' | 'unblock' | 'findBlock'>
+type BlockArchive = Pick<SessionArchive, 'block' | 'unblock' | 'changedBlocks'>
 
 /** Viewers whom an operator has blocked, by viewer key: whatever token they bring. */
 export class BlockList {
@@ -40,34 +40,47 @@ export class BlockList {
   /** Blocks a session's viewer. With {@link MAX_BLOCKS} there, the oldest is lifted. */
   add({ viewerKey, id }: Pick<Session, 'viewerKey' | 'id'>, untilMs: number): void {
     const block = { viewerKey, sessionId: id, untilMs }
-    this.restore(block)
-    this.#archive.block(viewerKey, block)
-  }
-
-  /** The same of a viewer who is new here: he may have been blocked at another service. */
-  recallUntilMs(viewerKey: string): number | undefined {
-    const block = this.#archive.findBlock(viewerKey)
-    if (block === undefined || block.untilMs <= this.#now()) return undefined
-    this.restore(block)
-    return block.untilMs
-  }
-
-  /** Takes one over from the last start. */
-  restore({ viewerKey, sessionId, untilMs }: KeptBlock): void {
-    const { host, channelId, clientIp, userAgent } = partsOf(viewerKey)
-    this.#blocks.delete(viewerKey)
-    this.#blocks.set(viewerKey, { sessionId, host, channelId, clientIp, userAgent, untilMs })
-    if (this.#blocks.size > MAX_BLOCKS) this.#remove(this.#blocks.keys().next().value!)
+    this.#put(block)
+    this.#archive.block(block)
   }
 
   /** Lifts the block that came with the closing of this session; false where there is none. */
   lift(sessionId: string): boolean {
     for (const [viewerKey, block] of this.entries()) {
       if (block.sessionId !== sessionId) continue
-      this.#remove(viewerKey)
+      this.#blocks.delete(viewerKey)
+      // Over from now on: so other services learn of it.
+      this.#archive.block({ viewerKey, sessionId, untilMs: this.#now() })
       return true
     }
     return false
+  }
+
+  /**
+   * Takes over what other services have done, or the last start. Called now and then.
+   *
+   * @returns the keys of viewers who are blocked anew
+   */
+  learn(kept: readonly KeptBlock[] | undefined = this.#archive.changedBlocks()): readonly string[] {
+    const anew: string[] = []
+    for (const block of kept ?? []) {
+      const { viewerKey, sessionId, untilMs } = block
+      const known = this.#blocks.get(viewerKey)
+      if (untilMs <= this.#now()) {
+        if (known?.sessionId === sessionId) this.#blocks.delete(viewerKey)
+      } else if (known === undefined || known.untilMs < untilMs) {
+        this.#put(block)
+        if (known === undefined) anew.push(viewerKey)
+      }
+    }
+    return anew
+  }
+
+  #put({ viewerKey, sessionId, untilMs }: KeptBlock): void {
+    const { host, channelId, clientIp, userAgent } = partsOf(viewerKey)
+    this.#blocks.delete(viewerKey)
+    this.#blocks.set(viewerKey, { sessionId, host, channelId, clientIp, userAgent, untilMs })
+    if (this.#blocks.size > MAX_BLOCKS) this.#remove(this.#blocks.keys().next().value!)
   }
 
   #remove(viewerKey: string): void {

@@ -93,7 +93,7 @@ export class Rechecks {
       return answers.admit(session, verdict.source, channelId)
     }
     // An operator may have closed it meanwhile.
-    if (store.close(session, 'refused')) onRefused(session, verdict.refusal)
+    if (store.close(session, 'refused') === 'refused') onRefused(session, verdict.refusal)
     return refuseOnce(verdict.refusal, verdict.source, channelId)
   }
 }

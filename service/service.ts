@@ -68,7 +68,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
   const observer = tellAll([logging, account, recent, metrics, ...events.observers])
   const store = new SessionStore({ ...observer, idleMs, maxSessions, maxDenials, now, archive })
   const blocks = new BlockList(now, archive)
-  for (const block of kept) blocks.restore(block)
+  blocks.learn(kept)
   for (const session of sessions) store.restore(session)
   // Only the stack's own lines: a message may quote what a viewer sent.
   const onError = (error: Error) => log.error({ error: error.name, stack: stackOnly(error) }, 'a bug')
@@ -123,6 +123,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
     store.sweep(SWEEP_SESSIONS)
     account.tick()
     events.tick()
+    authorizer.closeBlocked()
     // Half of what the backend is asked at once is left to new viewers.
     authorizer.checkUndecided(Math.ceil(config.backendConnections / 2))
   }, TICK_MS)

@@ -20,9 +20,12 @@ export interface SessionStoreOptions {
 
 /**
  * Why a session is closed: no request for too long; no room for more; opened anew; refused by the backend at a re-check;
- * closed by an operator.
+ * closed by an operator; or only forgotten here, because another service has it by now.
  */
-export type CloseReason = 'idle' | 'full' | 'replaced' | 'refused' | 'operator'
+export type CloseReason = 'idle' | 'full' | 'replaced' | 'refused' | 'operator' | 'moved'
+
+/** Most sessions of one viewer that are gone through at once. */
+const MAX_OF_VIEWER = 1_000
 
 /** A session with its neighbours: by last request among all, and by opening among its viewer's. */
 interface Entry {
@@ -127,14 +130,20 @@ export class SessionStore {
   /**
    * Forgets this very session; another that has taken its place stays.
    *
-   * @returns false where it was not open any more
+   * @returns the reason that it is closed for: `moved` where another service has it by now; undefined where it was not
+   *   open any more
    */
-  close(session: Session, reason: CloseReason): boolean {
+  close(session: Session, reason: 'refused' | 'operator'): CloseReason | undefined {
     const entry = this.#entries.get(session.key)
-    if (entry?.session !== session) return false
-    this.#remove(entry, reason)
-    this.#options.archive.remove(session)
-    return true
+    return entry?.session === session ? this.#forget(entry, reason) : undefined
+  }
+
+  /** The sessions of one viewer, the one opened last first, a thousand at most. */
+  sessionsOf(viewerKey: string): readonly Session[] {
+    const sessions: Session[] = []
+    let entry = this.#newestOfViewer.get(viewerKey)
+    for (; entry && sessions.length < MAX_OF_VIEWER; entry = entry.openedBefore) sessions.push(entry.session)
+    return sessions
   }
 
   /** All sessions in parts of some thousands at most, so that whoever goes through them can let others in between. */
@@ -192,9 +201,11 @@ export class SessionStore {
     return entry.session
   }
 
-  #forget(entry: Entry, reason: CloseReason): void {
-    this.#remove(entry, reason)
-    this.#options.archive.release(entry.session)
+  #forget(entry: Entry, reason: CloseReason): CloseReason {
+    const isOurs = this.#options.archive.release(entry.session, reason === 'refused' || reason === 'operator')
+    const told = isOurs ? reason : 'moved'
+    this.#remove(entry, told)
+    return told
   }
 
   #remove(entry: Entry, reason: CloseReason): void {

@@ -20,10 +20,11 @@ export interface AdminOptions {
   readonly moment: () => Moment
   readonly rounds: Rounds
   readonly status: (census: Census, moment: Moment) => object
-  /** @param blockMs 0 for no block */
-  readonly close: (session: Session, blockMs: number) => void
-  /** Closes another session of a viewer who is blocked. */
-  readonly closeOther: (session: Session) => void
+  /**
+   * @param blockMs 0 for no block
+   * @returns false where another service has the session
+   */
+  readonly close: (session: Session, blockMs: number) => boolean
   readonly blocks: () => Iterable<Block>
   /** False where there is no block of that session. */
   readonly lift: (sessionId: string) => boolean
@@ -84,12 +85,8 @@ export function createAdminApp(options: AdminOptions) {
       return c.json({ error: `block="${block}": must be a duration up to 30d, such as 10m` }, 400)
     const session = await find(c.req.param('id'))
     if (session === undefined) return c.json(NO_SESSION, 404)
-    options.close(session, blockMs)
-    // In turns: there may be as many as he likes. He is refused already.
-    if (blockMs > 0)
-      await rounds.each((other) => {
-        if (other.viewerKey === session.viewerKey) options.closeOther(other)
-      })
+    const isOurs = options.close(session, blockMs)
+    if (!isOurs && blockMs === 0) return c.json(ELSEWHERE, 409)
     const now = moment()
     const blockedUntil = blockMs === 0 ? null : isoTime(now.nowMs + blockMs, now)
     return c.json({ closed: true, blocked_until: blockedUntil })
@@ -150,6 +147,7 @@ const NOT_FROM_THERE = {
     'only its own page may ask, whose Host a proxy must pass on; without ADMIN_TOKEN only http://127.0.0.1 or http://localhost',
 }
 const TOO_MANY = { error: 'too many searches at once: ask again later' }
+const ELSEWHERE = { error: 'another service has this session by now: close it there' }
 const NO_SESSION = { error: 'no session with this id: it has ended' }
 
 const CONTENT_SECURITY_POLICY = [

@@ -65,10 +65,11 @@ export async function startAdmin(parts: AdminParts): Promise<RunningAdmin> {
         moment,
       ),
     close(session, blockMs) {
-      authorizer.close(session, blockMs)
-      log.warn({ ...described(session), blockSeconds: blockMs / 1_000 }, 'closed by an operator')
+      const isOurs = authorizer.close(session, blockMs)
+      if (isOurs || blockMs > 0)
+        log.warn({ ...described(session), blockSeconds: blockMs / 1_000 }, 'closed by an operator')
+      return isOurs
     },
-    closeOther: (session) => authorizer.close(session, 0),
     blocks: function* () {
       for (const [, block] of blocks.entries()) yield block
     },

@@ -15,7 +15,7 @@ const FAILURES: readonly Failure[] = [
   'status',
   'error',
 ]
-const CLOSE_REASONS: readonly CloseReason[] = ['idle', 'full', 'replaced', 'refused', 'operator']
+const CLOSE_REASONS: readonly CloseReason[] = ['idle', 'full', 'replaced', 'refused', 'operator', 'moved']
 
 function noneOf(sources: readonly Decision['source'][]): Record<string, number> {
   return Object.fromEntries(sources.map((source) => [source, 0]))

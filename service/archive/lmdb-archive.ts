@@ -30,9 +30,12 @@ const CLOCK_SLACK_MS = 2 * 3_600_000
 
 /**
  * Nothing is written for so long after a failure. Whoever watches is put in again before long, since that is when he was
- * seen; and who was refused meanwhile is due for a question at once, should the service start anew.
+ * seen; what an operator or a refusal has ended meanwhile is made up for.
  */
 const PAUSE_MS = 30_000
+
+/** Most of what is made up for after a failure; beyond it the oldest is lost. */
+const MAX_OWED = 10_000
 
 /** Most sessions of one viewer that are looked at for his newest. */
 const MAX_OF_VIEWER = 100
@@ -85,13 +88,14 @@ export function openArchive(options: OpenArchiveOptions): OpenedArchive {
   const sessions = kept
     .toSorted((one, other) => one.seenAt - other.seenAt)
     .map((one) => revive(one, toWall(), now()))
-  const blocks: KeptBlock[] = []
-  const blocksOver: Buffer[] = []
-  for (const { key: hash, value } of blockBase.getRange()) {
-    const untilMs = value.until - toWall()
-    if (untilMs > now()) blocks.push({ viewerKey: value.viewerKey, sessionId: value.sessionId, untilMs })
-    else blocksOver.push(hash)
-  }
+  let knownChange = counters.get(CHANGE_OF_BLOCKS)
+  const allBlocks = () =>
+    Array.from(blockBase.getRange(), ({ value: { viewerKey, sessionId, until } }) => ({
+      viewerKey,
+      sessionId,
+      untilMs: until - toWall(),
+    }))
+  const blocks = allBlocks()
   markRead()
 
   let pausedUntilMs = 0
@@ -118,16 +122,35 @@ export function openArchive(options: OpenArchiveOptions): OpenedArchive {
     // What is there has been read all the same.
     fail(error)
   }
+  /** What must be written as soon as it can be, by what it is about. */
+  const owed = new Map<string, () => Promise<unknown>>()
+  const owe = (about: string, write: () => Promise<unknown>) => {
+    owed.set(about, write)
+    if (owed.size > MAX_OWED) owed.delete(owed.keys().next().value!)
+  }
   const succeed = () => {
     if (!hasFailed || now() < pausedUntilMs) return
     hasFailed = false
     options.onRecovery()
+    // What cannot be written now either is owed again.
+    const writes = [...owed]
+    for (const [about, write] of writes) attempt(write, about)
   }
-  const attempt = (write: () => Promise<unknown>) => {
-    if (now() < pausedUntilMs || !room.hasRoom()) return
+  /** @param about where it must not be lost */
+  const attempt = (write: () => Promise<unknown>, about?: string) => {
+    if (about !== undefined) owed.delete(about)
+    const lose = () => about !== undefined && owe(about, write)
+    if (now() < pausedUntilMs || !room.hasRoom()) {
+      lose()
+      return
+    }
     try {
-      write().then(succeed, failWriting)
+      write().then(succeed, (error: unknown) => {
+        lose()
+        return failWriting(error)
+      })
     } catch (error) {
+      lose()
       fail(error)
     }
   }
@@ -140,15 +163,23 @@ export function openArchive(options: OpenArchiveOptions): OpenedArchive {
     }
   }
   for (const hash of tooOld) attempt(() => database.remove(hash))
-  for (const hash of blocksOver) attempt(() => blockBase.remove(hash))
+  for (const { viewerKey, untilMs } of blocks)
+    if (untilMs <= now()) attempt(() => blockBase.remove(hashOf(viewerKey)))
   // What this service has put itself is in its memory, or was forgotten a moment ago.
   const isOthers = (one: KeptSession | undefined) => one !== undefined && one.by !== instance && isUsable(one)
 
   const archive: SessionArchive = {
-    put: (session) => attempt(() => database.put(hashOfSession(session), keep(session, toWall(), instance))),
-    remove: (session) => attempt(() => database.remove(hashOfSession(session))),
-    release(session) {
-      if (look(() => database.get(hashOfSession(session)))?.by === instance) archive.remove(session)
+    put(session) {
+      const hash = hashOfSession(session)
+      if (owed.size > 0) owed.delete(hash.toString('latin1'))
+      attempt(() => database.put(hash, keep(session, toWall(), instance)))
+    },
+    release(session, isRefused) {
+      const hash = hashOfSession(session)
+      const by = look(() => database.get(hash))?.by
+      if (by !== undefined && by !== instance) return false
+      attempt(() => database.remove(hash), isRefused ? hash.toString('latin1') : undefined)
+      return true
     },
     find: (key) =>
       look(() => {
@@ -177,16 +208,21 @@ export function openArchive(options: OpenArchiveOptions): OpenedArchive {
         const [refusal, at] = refusals.map((half) => half.get(hash)).find(Boolean) ?? []
         return at !== undefined && isFresh(at, 2 * idleMs) ? refusal : undefined
       }),
-    block(viewerKey, { sessionId, untilMs }) {
+    block({ viewerKey, sessionId, untilMs }) {
+      const hash = hashOf(viewerKey)
       const until = untilMs + toWall()
-      attempt(() => blockBase.put(hashOf(viewerKey), { viewerKey, sessionId, until }))
+      attempt(() => blockBase.put(hash, { viewerKey, sessionId, until }), hash.toString('latin1'))
+      // Another number than any service has seen.
+      attempt(() => counters.put(CHANGE_OF_BLOCKS, Math.random()), CHANGE_OF_BLOCKS)
     },
-    findBlock: (viewerKey) =>
-      look(() => {
-        const one = blockBase.get(hashOf(viewerKey))
-        return one && { viewerKey, sessionId: one.sessionId, untilMs: one.until - toWall() }
-      }),
     unblock: (viewerKey) => attempt(() => blockBase.remove(hashOf(viewerKey))),
+    changedBlocks: () =>
+      look(() => {
+        const change = counters.get(CHANGE_OF_BLOCKS)
+        if (change === knownChange) return undefined
+        knownChange = change
+        return allBlocks()
+      }),
     renewRefusals() {
       // Another service may have done so meanwhile.
       const current = look(generation) ?? 0
@@ -222,6 +258,9 @@ async function wordsOf(error: unknown): Promise<unknown> {
 }
 
 const FORMAT = { keyEncoding: 'binary', encoding: 'msgpack' } as const
+
+/** A counter that is another whenever a block is. */
+const CHANGE_OF_BLOCKS = 'blocks'
 
 const HASH_BYTES = 16
 

@@ -8,9 +8,13 @@ import type { Session } from '../session.js'
 export interface SessionArchive {
   /** Takes a session in, or what has changed about it. */
   put(session: Session): void
-  remove(session: Session): void
-  /** Removes a session that this service has forgotten, unless it is another's by now. */
-  release(session: Session): void
+  /**
+   * Removes a session that this service has forgotten, unless it is another's by now.
+   *
+   * @param isRefused it must not come back at the next start, also where it cannot be removed at once
+   * @returns false where it is another's
+   */
+  release(session: Session, isRefused: boolean): boolean
   /** Another service's session of this key. */
   find(key: string): Session | undefined
   /** The session that this viewer has opened last at another service. */
@@ -19,11 +23,12 @@ export interface SessionArchive {
   refuse(key: string, refusal: Refusal): void
   pardon(key: string): void
   refusal(key: string): Refusal | undefined
-  /** Keeps a viewer blocked. */
-  block(viewerKey: string, block: KeptBlock): void
+  /** Keeps a block, or what has changed about it. All services are told. */
+  block(block: KeptBlock): void
+  /** Forgets one that is over. */
   unblock(viewerKey: string): void
-  /** A block, another service's too. */
-  findBlock(viewerKey: string): KeptBlock | undefined
+  /** All blocks, also other services' and some that are over; undefined where none has changed since the last call. */
+  changedBlocks(): readonly KeptBlock[] | undefined
   /** Lets go of the older half of all refusals. */
   renewRefusals(): void
   /** Everything that was put, written. */
@@ -41,8 +46,7 @@ export interface KeptBlock {
 /** An archive that keeps nothing. */
 export const NO_ARCHIVE: SessionArchive = {
   put() {},
-  remove() {},
-  release() {},
+  release: () => true,
   find: () => undefined,
   findNewest: () => undefined,
   refuse() {},
@@ -50,7 +54,7 @@ export const NO_ARCHIVE: SessionArchive = {
   refusal: () => undefined,
   block() {},
   unblock() {},
-  findBlock: () => undefined,
+  changedBlocks: () => undefined,
   renewRefusals() {},
   close: async () => {},
 }

@@ -19,7 +19,7 @@ export interface SessionEvent {
   /** Seconds from the opening to the last request; only when closed. */
   readonly duration?: number
   /** Only when closed. */
-  readonly reason?: CloseReason
+  readonly reason?: Exclude<CloseReason, 'moved'>
 }
 
 export interface SessionReporterOptions {
@@ -50,7 +50,8 @@ export class SessionReporter implements Observer {
 
   onClosed(session: Session, reason: CloseReason): void {
     const isUntold = this.#young.delete(session)
-    if (lastedMs(session) < this.#options.minDurationMs) return
+    // Where it has moved to its closing is told.
+    if (reason === 'moved' || lastedMs(session) < this.#options.minDurationMs) return
     if (isUntold) this.#tell('opened', session)
     this.#tell('closed', session, { duration: Math.floor(lastedMs(session) / 1_000), reason })
   }
@@ -58,11 +59,13 @@ export class SessionReporter implements Observer {
   /** Tells of those who have watched long enough. Called now and then. */
   tick(): void {
     const { minDurationMs, now } = this.#options
+    const nowMs = now()
     for (const [session, dueMs] of this.#young) {
-      if (now() < dueMs) return
+      // Also one that is put back below.
+      if (nowMs < dueMs) return
       this.#young.delete(session)
       if (lastedMs(session) >= minDurationMs) this.#tell('opened', session)
-      else this.#young.set(session, now() + minDurationMs)
+      else this.#young.set(session, nowMs + minDurationMs)
     }
   }
 

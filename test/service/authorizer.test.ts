@@ -600,6 +600,19 @@ describe('a session that an operator closes', () => {
     expect(auth.authorize(request('token=1', { clientIp: '192.0.2.2' }))).toMatchObject(allowed)
   })
 
+  it('takes those of its viewer with it that no player uses: his segments would go on as theirs', async () => {
+    const auth = authorizer()
+    await decide(auth, 'token=before', ALLOW)
+    await decide(auth, 'token=neighbour', ALLOW)
+    await decide(auth, 'token=now', ALLOW)
+    nowMs += 40_001
+    expect(auth.authorize(request('token=neighbour'))).toMatchObject(allowed)
+    auth.close(store.newestSession(keyOf(tokenless))!, 0)
+    expect(store.sessionCount).toBe(1)
+    expect(auth.authorize(request('token=neighbour'))).toMatchObject(allowed)
+    expect(auth.authorize(request('token=before'))).toMatchObject(refused)
+  })
+
   it('with a block keeps its viewer out of the channel, whatever token he brings, until it has run out', async () => {
     const auth = authorizer()
     await decide(auth, 'token=1', ALLOW)

@@ -145,12 +145,17 @@ describe('the archive', () => {
     const archive: SessionArchive = {
       ...NO_ARCHIVE,
       put: ({ key }) => calls.push(`put ${key}`),
-      remove: ({ key }) => calls.push(`remove ${key}`),
-      release: ({ key }) => calls.push(`release ${key}`),
+      release: ({ key }, isRefused) => {
+        calls.push(`release ${key}${isRefused ? ', refused' : ''}`)
+        return key !== '4'
+      },
       find: (key) => (key === '1' ? first : undefined),
       findNewest: () => ({ ...first, key: '2' }),
     }
-    store = new SessionStore({ idleMs: 1_000, maxSessions: 2, maxDenials: 100, now: () => nowMs, archive })
+    const closed: string[] = []
+    const onClosed = ({ key }: Session, reason: string) => closed.push(`${key} ${reason}`)
+    const limits = { idleMs: 1_000, maxSessions: 2, maxDenials: 100 }
+    store = new SessionStore({ ...limits, now: () => nowMs, archive, onClosed })
     expect(store.session('1')).toBeUndefined()
     expect(store.recall('3')).toBeUndefined()
     expect(store.recall('1')).toBe(first)
@@ -158,18 +163,19 @@ describe('the archive', () => {
     expect(store.recallNewest('viewer')?.key).toBe('2')
     expect(store.newestSession('viewer')?.key).toBe('2')
     expect(calls.splice(0)).toEqual(['put 1', 'put 2'])
-    // Who was refused is nobody's session; who is idle or one too many may be another's by now.
-    store.close(first, 'refused')
+    expect(store.close(first, 'refused')).toBe('refused')
+    expect(store.close(first, 'refused')).toBeUndefined()
     open('3')
     open('4')
     nowMs = 5_000
     store.sweep(10)
     expect(calls.filter((call) => !call.startsWith('put'))).toEqual([
-      'remove 1',
+      'release 1, refused',
       'release 2',
       'release 3',
       'release 4',
     ])
+    expect(closed).toEqual(['1 refused', '2 full', '3 idle', '4 moved'])
   })
 })
 

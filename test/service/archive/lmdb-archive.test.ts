@@ -73,7 +73,7 @@ describe('the archive', () => {
     archive.put(one)
     archive.put(session('token=never', { recheckAtMs: Infinity }))
     archive.put(session('token=gone'))
-    archive.remove(session('token=gone'))
+    archive.release(session('token=gone'), true)
     await archive.close()
     const { archive: next, sessions } = restart()
     expect(sessions.map(({ query }) => query).toSorted()).toEqual(['token=1', 'token=never'])
@@ -148,7 +148,7 @@ describe('the archive', () => {
     for (let time = 0; time < 3; time++) {
       nowMs += 31_000
       archive.put(session('token=2'))
-      archive.release(session('token=1'))
+      archive.release(session('token=1'), true)
     }
     await archive.close()
     expect(failures.map(({ message }) => message)).toEqual([expect.stringMatching(/^ENOENT/)])
@@ -231,12 +231,10 @@ describe('two services with one archive', () => {
 
     other.put(second)
     await expect.poll(() => one.find(second.key)).toEqual(second)
-    one.release(second)
-    one.release(first)
+    expect([one.release(second, true), one.release(first, false)]).toEqual([false, true])
     await expect.poll(() => other.find(first.key)).toBeUndefined()
     expect(one.find(second.key)).toEqual(second)
-    // One who was refused is nobody's.
-    one.remove(second)
+    expect(other.release(second, true)).toBe(true)
     await expect.poll(() => one.find(second.key)).toBeUndefined()
     await one.close()
     const { archive: again, sessions: mine } = restart()
@@ -274,25 +272,82 @@ describe('two services with one archive', () => {
   })
 })
 
-it('a block outlives a restart, unless it was lifted or has run out', async () => {
-  const { archive } = start()
+describe('a block', () => {
   const until = (viewerKey: string, ms: number) => ({
     viewerKey,
     sessionId: `of ${viewerKey}`,
     untilMs: nowMs + ms,
   })
-  for (const [name, ms] of [
-    ['long', 90_000],
-    ['short', 30_000],
-    ['lifted', 90_000],
-  ] as const)
-    archive.block(name, until(name, ms))
-  archive.unblock('lifted')
-  const { archive: other } = start('3001')
-  await expect.poll(() => other.findBlock('long')?.untilMs).toBe(nowMs + 90_000)
-  await other.close()
-  await archive.close()
-  const { archive: next, blocks } = restart(60_000)
-  expect(blocks).toEqual([{ viewerKey: 'long', sessionId: 'of long', untilMs: 77 + 30_000 }])
-  await next.close()
+
+  it('outlives a restart, unless it was lifted, and is forgotten when it is over', async () => {
+    const { archive } = start()
+    archive.block(until('long', 90_000))
+    archive.block(until('short', 30_000))
+    archive.block(until('lifted', 90_000))
+    archive.unblock('lifted')
+    await archive.close()
+    const { archive: next, blocks } = restart(60_000)
+    expect(blocks).toHaveLength(2)
+    expect(blocks).toContainEqual({ viewerKey: 'long', sessionId: 'of long', untilMs: 77 + 30_000 })
+    expect(blocks).toContainEqual({ viewerKey: 'short', sessionId: 'of short', untilMs: 77 - 30_000 })
+    await next.close()
+    const { archive: last, blocks: left } = restart(0)
+    expect(left.map(({ viewerKey }) => viewerKey)).toEqual(['long'])
+    await last.close()
+  })
+
+  it('is told to the other service, once', async () => {
+    const { archive: one } = start('3000')
+    const { archive: other } = start('3001')
+    expect(other.changedBlocks()).toBeUndefined()
+    one.block(until('a', 90_000))
+    const seen: unknown[] = []
+    const told = () => {
+      seen.push(...(other.changedBlocks() ?? []))
+      return seen
+    }
+    await expect.poll(told).toEqual([until('a', 90_000)])
+    expect(other.changedBlocks()).toBeUndefined()
+    one.block(until('a', 10))
+    await expect.poll(told).toEqual([until('a', 90_000), until('a', 10)])
+    await one.close()
+    await other.close()
+  })
+
+  it.skipIf(process.platform !== 'linux')(
+    'and the closing of a session are made up for, where the disk was full when they came',
+    async () => {
+      const { archive } = start()
+      archive.put(session('token=closed'))
+      archive.put(session('token=back'))
+      await expect.poll(() => archive.release(session('token=none'), false)).toBe(true)
+      limitFiles(String((await stat(join(folder, 'sessions/data.mdb'))).size))
+      try {
+        for (let token = 0; token < 600; token++) archive.put(session(`before=${token}`))
+        await expect.poll(() => failures.length).toBe(1)
+        archive.block(until('viewer', HOUR_MS))
+        archive.release(session('token=closed'), true)
+        // This one was opened again meanwhile.
+        archive.release(session('token=back'), true)
+        archive.put(session('token=back'))
+      } finally {
+        limitFiles('unlimited')
+      }
+      await expect
+        .poll(() => {
+          nowMs += 30_000
+          wallMs += 30_000
+          archive.put(session('after'))
+          return recoveries
+        })
+        .toBe(1)
+      await archive.close()
+      const { archive: next, sessions, blocks } = restart()
+      expect(sessions.map(({ query }) => query).filter((query) => query.startsWith('token='))).toEqual([
+        'token=back',
+      ])
+      expect(blocks.map(({ viewerKey }) => viewerKey)).toEqual(['viewer'])
+      await next.close()
+    },
+  )
 })

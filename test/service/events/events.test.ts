@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { EventSender } from '../../../service/events/event-sender.js'
 import { SessionReporter, type SessionEvent } from '../../../service/events/session-reporter.js'
 import { sessionKeyOf, viewerKeyOf, type Session } from '../../../service/session.js'
@@ -36,13 +36,14 @@ function session(changes: Partial<Session> = {}): Session {
 describe('a session is reported', () => {
   let nowMs = 1_000
   let sent: SessionEvent[] = []
+  const clock = { now: () => nowMs }
   function reporter(minDurationMs: number): SessionReporter {
     nowMs = 1_000
     sent = []
     const wallNow = () => nowMs + 1e12
     return new SessionReporter({
       minDurationMs,
-      now: () => nowMs,
+      now: () => clock.now(),
       wallNow,
       send: (event) => sent.push(event),
     })
@@ -96,6 +97,28 @@ describe('a session is reported', () => {
       'late opened',
       'late closed',
     ])
+  })
+
+  it('by the service that has it: nothing is told of one that has moved', () => {
+    const report = reporter(0)
+    const one = session()
+    report.onOpened(one)
+    report.onClosed(one, 'moved')
+    expect(sent.map(({ event }) => event)).toEqual(['opened'])
+  })
+
+  it('in passes that come to an end, however long they take', () => {
+    const report = reporter(1)
+    for (let number = 0; number < 100; number++) report.onOpened(session())
+    // Each look at the clock takes longer than a session must last.
+    let looks = 0
+    vi.spyOn(clock, 'now').mockImplementation(() => {
+      if (++looks > 1_000) throw new Error('without an end')
+      return (nowMs += 2)
+    })
+    report.tick()
+    expect(looks).toBeGreaterThan(0)
+    vi.restoreAllMocks()
   })
 })
 
