@@ -7,8 +7,6 @@ import { replyTo } from './reply.js'
 
 export interface AppOptions {
   readonly authorizer: Authorizer
-  /** False from the moment on that the service is asked to end. */
-  readonly isReady: () => boolean
   /** A request that no nginx with our configuration sends. */
   readonly onForeignRequest: () => void
   /** Each answer to nginx. */
@@ -26,8 +24,8 @@ const NO_DECISION = {
 const FOREIGN: Decision = { ...NO_DECISION, source: 'foreign' }
 const FAILED: Decision = { ...NO_DECISION, source: 'error' }
 
-/** The routes: `/auth` for nginx, which knows no answers but 200, 401 and 403; `/healthz` and `/readyz`. */
-export function createApp({ authorizer, isReady, onForeignRequest, onReply, onError }: AppOptions) {
+/** The routes: `/auth` for nginx, which knows no answers but 200, 401 and 403; and `/healthz`. */
+export function createApp({ authorizer, onForeignRequest, onReply, onError }: AppOptions) {
   const app = new Hono<{ Bindings: HttpBindings }>()
 
   app.all('/auth', (c): Response | Promise<Response> => {
@@ -45,7 +43,6 @@ export function createApp({ authorizer, isReady, onForeignRequest, onReply, onEr
   })
 
   app.get('/healthz', (c) => c.text('ok\n'))
-  app.get('/readyz', (c) => (isReady() ? c.text('ready\n') : c.text('ending\n', 503)))
 
   // A decision that could not be made is a refusal: a 500 would be taken for an outage, and let viewers in.
   app.onError((error) => {

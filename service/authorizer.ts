@@ -24,6 +24,10 @@ export interface AuthorizerOptions {
   readonly backend: Backend
   readonly breaker: Breaker
   readonly queue: NetworkQueue
+  /** The same for re-checks, so that a flood of new viewers does not keep them from being asked. */
+  readonly recheckQueue: NetworkQueue
+  /** Most re-checks in flight; what is due beyond that is asked when its viewer's next request comes. */
+  readonly mostRechecks: number
   readonly store: SessionStore
   readonly blocks: BlockList
   readonly whenBackendDown: WhenBackendDown
@@ -52,10 +56,10 @@ export interface Authorizer {
   authorize(request: AccessRequest): Decision | Promise<Decision>
   /**
    * Asks about viewers who came in through the open door: while the backend is down about one a second, which finds out
-   * whether it is back; then about all of them, as long as fewer than `most` questions are in flight. To be called now
-   * and then.
+   * whether it is back; then about all of them, as long as fewer than `mostRechecks` questions are in flight. To be called
+   * now and then.
    */
-  checkUndecided(most: number): void
+  checkUndecided(): void
   /**
    * Closes a session because an operator says so, and with it those of its viewer that nobody seems to use any more: a
    * request without credentials would go on as one of them. The next request that gets here is refused; afterwards the
@@ -70,6 +74,8 @@ export interface Authorizer {
   closeBlocked(): void
   /** How many questions wait for the backend. */
   readonly questionsInFlight: number
+  /** Resolves when none of those that are in flight now is any more. */
+  settled(): Promise<void>
 }
 
 /** What the breaker answers in the backend's place. */
@@ -98,6 +104,8 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   const answers = new EdgeAnswers(options.edgeTtlMs, now)
   const rechecks = new Rechecks({
     ...options,
+    queue: options.recheckQueue,
+    most: options.mostRechecks,
     questions,
     answers,
     onRefused: (session, refusal) => denySession(session, refusal, options.denyTtlMs),
@@ -133,10 +141,13 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     const unreadable = store.denial(requestKeyOf(key, request))
     if (unreadable !== undefined && now() < unreadable.freshUntilMs)
       return refuseOnce(unreadable.refusal, 'remembered', channelId)
+    const known = denial?.refusal ?? unreadable?.refusal
     const others = place.isTokenless ? store.recallNewest(key) : store.recall(key)
     if (others !== undefined) return admitKnown(others, channelId)
-    if (breaker.isOpen) return decideUnasked(request, place, denial?.refusal)
-    return questions.once(key, () => askInTurn(request, place, denial?.refusal))
+    if (breaker.isOpen) return decideUnasked(request, place, known)
+    const decision = questions.once(key, () => askInTurn(request, place, known))
+    // A re-check whose session is gone decides nothing.
+    return decision.then((made) => made ?? decide(request, place))
   }
 
   async function askInTurn(
@@ -162,8 +173,8 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   }
 
   function admitKnown(session: Session, channelId: string): Decision {
-    if (now() >= session.recheckAtMs) rechecks.ask(session)
-    return answers.admit(session, 'remembered', channelId)
+    const isPostponed = now() >= session.recheckAtMs && !questions.has(session.key) && !rechecks.ask(session)
+    return answers.admit(session, 'remembered', channelId, isPostponed)
   }
 
   /** While the backend is down nobody waits for it: who asks for its recovery's sake has his decision already. */
@@ -216,6 +227,11 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     )
     questions.learn(session, answer)
     questions.report(session, verdict, answer, openedAtMs, { isRecheck: false, wasUndecided: false })
+    // A request that came when the breaker had just opened may have been admitted unasked.
+    const meanwhile = store.session(place.key)
+    if (meanwhile !== undefined && verdict.source !== 'backend')
+      return answers.admit(meanwhile, 'kept', place.channelId)
+    if (meanwhile !== undefined && !verdict.allow) store.close(meanwhile, 'refused')
     if (verdict.allow) {
       // An operator may have blocked him while the backend was asked.
       const blocked = refuseBlocked(place)
@@ -282,11 +298,12 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
 
   return {
     authorize,
-    checkUndecided: (most) => rechecks.askAboutUndecided(most),
+    checkUndecided: () => rechecks.askAboutUndecided(),
     close,
     closeBlocked,
     get questionsInFlight() {
       return questions.size
     },
+    settled: () => questions.settled(),
   }
 }

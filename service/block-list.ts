@@ -11,7 +11,7 @@ export interface Block extends Omit<SessionParts, 'credentials'> {
 /** More than an operator blocks by hand. */
 export const MAX_BLOCKS = 10_000
 
-type BlockArchive = Pick<SessionArchive, 'block' | 'unblock' | 'changedBlocks'>
+type BlockArchive = Pick<SessionArchive, 'block' | 'changedBlocks'>
 
 /** Viewers whom an operator has blocked, by viewer key: whatever token they bring. */
 export class BlockList {
@@ -33,7 +33,7 @@ export class BlockList {
   untilMs(viewerKey: string): number | undefined {
     const untilMs = this.#blocks.get(viewerKey)?.untilMs
     if (untilMs === undefined || this.#now() < untilMs) return untilMs
-    this.#remove(viewerKey)
+    this.#blocks.delete(viewerKey)
     return undefined
   }
 
@@ -48,9 +48,7 @@ export class BlockList {
   lift(sessionId: string): boolean {
     for (const [viewerKey, block] of this.entries()) {
       if (block.sessionId !== sessionId) continue
-      this.#blocks.delete(viewerKey)
-      // Over from now on: so other services learn of it.
-      this.#archive.block({ viewerKey, sessionId, untilMs: this.#now() })
+      this.#lift(viewerKey, block)
       return true
     }
     return false
@@ -80,12 +78,14 @@ export class BlockList {
     const { host, channelId, clientIp, userAgent } = partsOf(viewerKey)
     this.#blocks.delete(viewerKey)
     this.#blocks.set(viewerKey, { sessionId, host, channelId, clientIp, userAgent, untilMs })
-    if (this.#blocks.size > MAX_BLOCKS) this.#remove(this.#blocks.keys().next().value!)
+    const [oldest] = this.#blocks
+    if (this.#blocks.size > MAX_BLOCKS) this.#lift(...oldest!)
   }
 
-  #remove(viewerKey: string): void {
+  #lift(viewerKey: string, { sessionId }: Block): void {
     this.#blocks.delete(viewerKey)
-    this.#archive.unblock(viewerKey)
+    // Over from now on: so other services learn of it.
+    this.#archive.block({ viewerKey, sessionId, untilMs: this.#now() })
   }
 
   /** Those in force, by viewer key. */

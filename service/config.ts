@@ -1,6 +1,7 @@
 import { closestMatch } from 'leven'
 import { formatDuration, parseDuration } from './duration.js'
 import type { WhenBackendDown } from './decision.js'
+import { MAX_RECHECK_MS, MIN_RECHECK_MS } from './session.js'
 
 export const BACKEND_TYPES = ['http', 'ministra', 'iptvportal', 'smarty'] as const
 export type BackendType = (typeof BACKEND_TYPES)[number]
@@ -12,7 +13,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
  * nginx waits 10 s for an answer (`proxy_read_timeout` in nginx/hls-auth/location.conf); a backend's deadline
  * stays below it, so that the service always answers first.
  */
-export const MAX_BACKEND_TIMEOUT_MS = 8_000
+const MAX_BACKEND_TIMEOUT_MS = 8_000
 
 /** The service's settings; the README's table says what each is for. Durations are milliseconds. */
 export interface Config {
@@ -152,7 +153,7 @@ export function parseConfig(env: Environment): Config {
     backendUrl: read('BACKEND_URL', '', (value) => address('BACKEND_URL', value)),
     backendTimeoutMs: duration('BACKEND_TIMEOUT', '3s', 100, MAX_BACKEND_TIMEOUT_MS),
     backendSlowMs: duration('BACKEND_SLOW', '1s', 0, MAX_BACKEND_TIMEOUT_MS),
-    backendConnections: integer('BACKEND_CONNECTIONS', '64', 1, 10_000),
+    backendConnections: integer('BACKEND_CONNECTIONS', '64', 4, 10_000),
     whenBackendDown: oneOf('WHEN_BACKEND_DOWN', 'allow', ['allow', 'deny']),
     channelPattern: read('CHANNEL_PATTERN', '^/play/([^/]+)/', (value) => {
       const allowed = 'must be a regular expression with a group for the channel, such as ^/play/([^/]+)/'
@@ -180,7 +181,7 @@ export function parseConfig(env: Environment): Config {
     sessionRecheckMs: read('SESSION_RECHECK', '', (value) => {
       if (value === '') return undefined
       const ms = value === 'never' ? Infinity : parseDuration(value)
-      return ms === undefined || ms < 10_000 || (ms > 24 * 3_600_000 && ms !== Infinity)
+      return ms === undefined || ms < MIN_RECHECK_MS || (ms > MAX_RECHECK_MS && ms !== Infinity)
         ? wrong('SESSION_RECHECK', value, 'must be never or a duration from 10s to 1d, such as 10m')
         : ms
     }),

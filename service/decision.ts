@@ -114,6 +114,6 @@ export function isAboutRequest(answer: Answer): boolean {
 }
 
 /** A backend's 401 stays 401, every other refusal is 403: `auth_request` passes on only these two. */
-export function refusalFor(status: number): Refusal {
+function refusalFor(status: number): Refusal {
   return status === 401 ? 401 : 403
 }

@@ -1,5 +1,6 @@
 import NodeCache from 'node-cache'
 import type { Refusal } from './decision.js'
+import { digestOf } from './digest.js'
 
 /** A backend's refusal, remembered for one session key. */
 export interface Denial {
@@ -36,17 +37,19 @@ export class DenialMemory {
 
   get(key: string): Denial | undefined {
     this.renew()
-    return this.#young.get<Denial>(key) ?? this.#old.get<Denial>(key)
+    const name = nameOf(key)
+    return this.#young.get<Denial>(name) ?? this.#old.get<Denial>(name)
   }
 
   set(key: string, denial: Denial): void {
     this.renew()
-    this.#young.set(key, denial)
+    this.#young.set(nameOf(key), denial)
   }
 
   delete(key: string): void {
-    this.#young.del(key)
-    this.#old.del(key)
+    const name = nameOf(key)
+    this.#young.del(name)
+    this.#old.del(name)
   }
 
   /** Drops the old generation when it is time to. */
@@ -59,6 +62,11 @@ export class DenialMemory {
     this.#youngSinceMs = now()
     onRenew()
   }
+}
+
+/** A token may be of 8 KB, and bad ones come by the hundred thousand. */
+function nameOf(key: string): string {
+  return digestOf(key).toString('latin1')
 }
 
 function emptyCache(): NodeCache {

@@ -6,7 +6,7 @@ type Rejection = Decision & { allowed: false }
 
 const NOT_AT_THE_EDGE: EdgeLife = { freshMs: 0, isStaleAllowed: false }
 
-/** How long nginx may repeat an admission that no backend has decided. */
+/** How long nginx may repeat an admission that no backend has decided, or that it should decide again. */
 const UNDECIDED_EDGE_MS = 2_000
 
 /** Decisions with how long nginx may repeat them. */
@@ -20,11 +20,16 @@ export class EdgeAnswers {
     this.#now = now
   }
 
-  /** nginx may repeat an admission until the re-check at most, and without a backend's word not for long. */
-  admit(session: Session, source: Admission['source'], channelId: string): Decision {
+  /**
+   * nginx may repeat an admission until the re-check, and one without a backend's word for a moment.
+   *
+   * @param isPostponed the re-check is due and cannot be now: its last word is worth no more than a moment either
+   */
+  admit(session: Session, source: Admission['source'], channelId: string, isPostponed = false): Decision {
     const { id, name, recheckAtMs } = session
     const isDecided = session.source === 'backend'
-    const freshMs = Math.min(this.#edgeTtlMs, isDecided ? recheckAtMs - this.#now() : UNDECIDED_EDGE_MS)
+    const lifeMs = isDecided && !isPostponed ? recheckAtMs - this.#now() : UNDECIDED_EDGE_MS
+    const freshMs = Math.min(this.#edgeTtlMs, lifeMs)
     const edge = { freshMs, isStaleAllowed: isDecided }
     return { allowed: true, source, sessionId: id, sessionName: name, channelId, edge }
   }

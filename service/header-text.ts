@@ -15,7 +15,7 @@ export function textFromHeader(value: string): string {
 }
 
 /** The longest session name that is passed on, in bytes: with it the reply fits nginx's `proxy_buffer_size`. */
-export const MAX_NAME_BYTES = 255
+const MAX_NAME_BYTES = 255
 
 /**
  * A backend's name made fit for a header and a log line: control bytes become `?`, and what is longer than

@@ -10,7 +10,8 @@ export interface NetworkQueueOptions {
   readonly waitMs: number
 }
 
-interface Place {
+/** What one network has. */
+interface Share {
   inFlight: number
   /** Those who wait, the first first. */
   readonly waiting: Set<(isTurn: boolean) => void>
@@ -18,7 +19,7 @@ interface Place {
 
 /** Lets as many questions about one network through at once as it may have, and the others one after the other. */
 export class NetworkQueue {
-  readonly #places = new Map<string, Place>()
+  readonly #shares = new Map<string, Share>()
   readonly #options: NetworkQueueOptions
 
   constructor(options: NetworkQueueOptions) {
@@ -27,7 +28,7 @@ export class NetworkQueue {
 
   /** Whether a question about this address would not have to wait. */
   hasRoom(clientIp: string): boolean {
-    return (this.#places.get(networkOf(clientIp))?.inFlight ?? 0) < this.#options.most
+    return (this.#shares.get(networkOf(clientIp))?.inFlight ?? 0) < this.#options.most
   }
 
   /**
@@ -37,21 +38,21 @@ export class NetworkQueue {
    */
   async inTurn<T>(clientIp: string, ask: () => Promise<T>): Promise<T | undefined> {
     const network = networkOf(clientIp)
-    const place = this.#places.get(network) ?? { inFlight: 0, waiting: new Set() }
-    this.#places.set(network, place)
-    if (place.inFlight < this.#options.most) place.inFlight++
-    else if (!(await this.#turn(place))) return undefined
+    const share = this.#shares.get(network) ?? { inFlight: 0, waiting: new Set() }
+    this.#shares.set(network, share)
+    if (share.inFlight < this.#options.most) share.inFlight++
+    else if (!(await this.#turn(share))) return undefined
     try {
       return await ask()
     } finally {
-      const [next] = place.waiting
-      // Who is next takes the place over.
+      const [next] = share.waiting
+      // Who is next takes the turn over.
       if (next) next(true)
-      else if (--place.inFlight === 0) this.#places.delete(network)
+      else if (--share.inFlight === 0) this.#shares.delete(network)
     }
   }
 
-  #turn({ waiting }: Place): Promise<boolean> {
+  #turn({ waiting }: Share): Promise<boolean> {
     return new Promise((resolve) => {
       const settle = (isTurn: boolean) => {
         clearTimeout(timer)

@@ -32,7 +32,7 @@ export interface QuestionsOptions {
 /** The questions to the backend: one at a time about one session, and what an answer says about it. */
 export class Questions {
   // Apart from what is remembered: a question in flight is no decision yet.
-  readonly #inFlight = new Map<string, Promise<Decision>>()
+  readonly #inFlight = new Map<string, Promise<Decision | undefined>>()
   readonly #options: QuestionsOptions
 
   constructor(options: QuestionsOptions) {
@@ -49,12 +49,17 @@ export class Questions {
   }
 
   /** However many requests wait for an answer about one session, the backend is asked one question. */
-  once(key: string, question: () => Promise<Decision>): Promise<Decision> {
+  once(key: string, question: () => Promise<Decision | undefined>): Promise<Decision | undefined> {
     const asked = this.#inFlight.get(key)
     if (asked !== undefined) return asked
     const decision = question().finally(() => this.#inFlight.delete(key))
     this.#inFlight.set(key, decision)
     return decision
+  }
+
+  /** Resolves when none of those that are in flight now is any more. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#inFlight.values())
   }
 
   /** Whether the breaker lets a question about this session through. While it is open, yes means that it is asked. */

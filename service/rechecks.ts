@@ -1,5 +1,5 @@
 import type { Breaker } from './breaker.js'
-import { judge, type Decision, type Refusal, type WhenBackendDown } from './decision.js'
+import { judge, type Decision, type Refusal } from './decision.js'
 import { refuseOnce, type EdgeAnswers } from './edge-answers.js'
 import type { NetworkQueue } from './network-queue.js'
 import type { Questions } from './questions.js'
@@ -12,10 +12,12 @@ const MAX_UNDECIDED = 10_000
 export interface RechecksOptions {
   readonly questions: Questions
   readonly answers: EdgeAnswers
+  /** Has room for a question, or the session is asked about later: nobody waits in it. */
   readonly queue: NetworkQueue
+  /** Most in flight. */
+  readonly most: number
   readonly breaker: Breaker
   readonly store: SessionStore
-  readonly whenBackendDown: WhenBackendDown
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number
   /** A session was refused and is closed. */
@@ -28,6 +30,7 @@ export interface RechecksOptions {
 export class Rechecks {
   /** Who came in through the open door, those asked about last at the end. */
   readonly #undecided = new Set<Session>()
+  #inFlight = 0
   readonly #options: RechecksOptions
 
   constructor(options: RechecksOptions) {
@@ -40,12 +43,15 @@ export class Rechecks {
    * @returns whether it is asked about
    */
   ask(session: Session): boolean {
-    const { questions, queue, onError } = this.#options
+    const { questions, queue, most, onError } = this.#options
     const { clientIp } = partsOf(session.key)
-    if (questions.has(session.key) || !queue.hasRoom(clientIp) || !questions.mayAsk(session)) return false
+    if (this.#inFlight >= most || !queue.hasRoom(clientIp)) return false
+    if (questions.has(session.key) || !questions.mayAsk(session)) return false
+    this.#inFlight++
     questions
-      .once(session.key, async () => (await queue.inTurn(clientIp, () => this.#recheck(session)))!)
+      .once(session.key, () => queue.inTurn(clientIp, () => this.#recheck(session)))
       .catch(onError)
+      .finally(() => this.#inFlight--)
     return true
   }
 
@@ -60,8 +66,8 @@ export class Rechecks {
   }
 
   /** Asks about those who came in through the open door, as long as fewer than `most` questions are in flight. */
-  askAboutUndecided(most: number): void {
-    const { questions, breaker, store, now } = this.#options
+  askAboutUndecided(): void {
+    const { questions, breaker, store, most, now } = this.#options
     let room = most - questions.size
     for (const session of this.#undecided) {
       if (room <= 0 || !breaker.isAskable) return
@@ -78,21 +84,24 @@ export class Rechecks {
     }
   }
 
-  async #recheck(session: Session): Promise<Decision> {
-    const { questions, answers, store, whenBackendDown, now, onRefused } = this.#options
+  /** @returns undefined where the session is gone when the answer comes */
+  async #recheck(session: Session): Promise<Decision | undefined> {
+    const { questions, answers, store, now, onRefused } = this.#options
     const startedAtMs = now()
     const wasUndecided = session.source === 'open-door'
     const answer = await questions.ask(session)
-    const verdict = judge(answer, 'allow', whenBackendDown, false)
+    // What is known stands, so that it does not matter what an operator wants for others.
+    const verdict = judge(answer, 'allow', 'deny', false)
     questions.learn(session, answer)
     questions.report(session, verdict, answer, startedAtMs, { isRecheck: true, wasUndecided })
     const { channelId } = partsOf(session.key)
     if (verdict.source === 'backend') this.#undecided.delete(session)
+    // An operator may have closed it meanwhile.
+    if (!store.has(session)) return undefined
     if (verdict.allow) {
       store.changed(session)
       return answers.admit(session, verdict.source, channelId)
     }
-    // An operator may have closed it meanwhile.
     if (store.close(session, 'refused') === 'refused') onRefused(session, verdict.refusal)
     return refuseOnce(verdict.refusal, verdict.source, channelId)
   }

@@ -32,12 +32,13 @@ export function replyTo(decision: Decision): Reply {
  * the second half of its time; a refusal is not, so that a viewer who has paid meanwhile is not refused once more.
  */
 function cacheControl({ allowed, edge }: Decision): string {
-  const seconds = Math.floor(edge.freshMs / 1_000)
+  // The part of a millisecond that has passed since it was decided is no second.
+  const seconds = Math.floor(Math.round(edge.freshMs) / 1_000)
   if (seconds < 1) return 'no-store'
   const staleIfError = edge.isStaleAllowed ? `, stale-if-error=${STALE_IF_ERROR_S}` : ''
-  if (!allowed) return `max-age=${seconds}${staleIfError}`
   // nginx counts whole seconds and begins with the one that is passing: it repeats for up to a second more than it is told.
   const told = Math.max(seconds - 1, 1)
+  if (!allowed) return `max-age=${told}${staleIfError}`
   const fresh = Math.ceil(told / 2)
   if (!edge.isStaleAllowed || told === fresh) return `max-age=${told}${staleIfError}`
   return `max-age=${fresh}, stale-while-revalidate=${told - fresh}${staleIfError}`

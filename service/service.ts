@@ -66,7 +66,8 @@ export async function startService(config: Config, log: Logger): Promise<Running
   const events = startEvents(config, log)
   const logging = { onDecision: createDecisionLog(log) }
   const observer = tellAll([logging, account, recent, metrics, ...events.observers])
-  const store = new SessionStore({ ...observer, idleMs, maxSessions, maxDenials, now, archive })
+  const denialMs = Math.max(idleMs, config.denyTtlMs + 2 * config.edgeTtlMs)
+  const store = new SessionStore({ ...observer, idleMs, denialMs, maxSessions, maxDenials, now, archive })
   const blocks = new BlockList(now, archive)
   blocks.learn(kept)
   for (const session of sessions) store.restore(session)
@@ -78,10 +79,12 @@ export async function startService(config: Config, log: Logger): Promise<Running
     onOpen: observer.onOutage,
     onClose: () => account.end(),
   })
-  const queue = new NetworkQueue({
-    most: Math.ceil(config.backendConnections / 2),
-    waitMs: Math.min(config.backendTimeoutMs, MAX_WAIT_MS - config.backendTimeoutMs),
-  })
+  // Of what the backend is asked at once, new viewers of one network have half at most, and its re-checks a quarter; all
+  // re-checks together half.
+  const half = Math.floor(config.backendConnections / 2)
+  const waitMs = Math.min(config.backendTimeoutMs, MAX_WAIT_MS - config.backendTimeoutMs)
+  const queue = new NetworkQueue({ most: half, waitMs })
+  const recheckQueue = new NetworkQueue({ most: Math.floor(half / 2), waitMs: 0 })
   let crowdReportedAtMs = -Infinity
   const onCrowd = (clientIp: string) => {
     // A flood of requests is no flood of lines.
@@ -95,6 +98,8 @@ export async function startService(config: Config, log: Logger): Promise<Running
     backend,
     breaker,
     queue,
+    recheckQueue,
+    mostRechecks: half,
     store,
     blocks,
     now,
@@ -103,11 +108,9 @@ export async function startService(config: Config, log: Logger): Promise<Running
     onCrowd,
     onError,
   })
-  let isEnding = false
   let isForeignReported = false
   const app = createApp({
     authorizer,
-    isReady: () => !isEnding,
     onForeignRequest() {
       if (isForeignReported) return
       isForeignReported = true
@@ -124,8 +127,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
     account.tick()
     events.tick()
     authorizer.closeBlocked()
-    // Half of what the backend is asked at once is left to new viewers.
-    authorizer.checkUndecided(Math.ceil(config.backendConnections / 2))
+    authorizer.checkUndecided()
   }, TICK_MS)
   const admin = await startAdmin({
     config,
@@ -155,10 +157,11 @@ export async function startService(config: Config, log: Logger): Promise<Running
     port: server.port,
     adminPort: admin.port,
     async stop() {
-      isEnding = true
       clearInterval(tick)
       log.info({ sessions: store.sessionCount, questions: authorizer.questionsInFlight }, 'ending')
-      await server.close(config.backendTimeoutMs + 1_000)
+      await server.close(MAX_WAIT_MS + 1_000)
+      // Re-checks, for which no request waits: a token that works once must not be spent for nothing.
+      await authorizer.settled()
       await admin.close()
       await backend.close()
       await archive.close()

@@ -4,9 +4,14 @@ import type { SessionArchive } from './archive/session-archive.js'
 import { ShardedMap } from './sharded-map.js'
 
 export interface SessionStoreOptions {
-  /** A session without a request for so long is forgotten; a denial is kept at least as long. */
+  /** A session without a request for so long is forgotten. */
   readonly idleMs: number
-  /** Most sessions remembered; beyond it the one seen longest ago goes. */
+  /** A denial is kept at least so long. */
+  readonly denialMs: number
+  /**
+   * Most sessions remembered; beyond it the one seen longest ago goes. One whose texts are longer than
+   * {@link CHARACTERS_OF_ONE} counts as several, so that no viewer decides how much memory they take.
+   */
   readonly maxSessions: number
   /** Most denials remembered; beyond it the older half goes. */
   readonly maxDenials: number
@@ -23,6 +28,9 @@ export interface SessionStoreOptions {
  * closed by an operator; or only forgotten here, because another service has it by now.
  */
 export type CloseReason = 'idle' | 'full' | 'replaced' | 'refused' | 'operator' | 'moved'
+
+/** A usual session has half as many characters. */
+const CHARACTERS_OF_ONE = 512
 
 /** Most sessions of one viewer that are gone through at once. */
 const MAX_OF_VIEWER = 1_000
@@ -43,6 +51,7 @@ interface Entry {
 export class SessionStore {
   readonly #entries = new ShardedMap<Entry>()
   readonly #newestOfViewer = new ShardedMap<Entry>()
+  #weight = 0
   #seenLast: Entry | undefined
   #seenFirst: Entry | undefined
   readonly #denials: DenialMemory
@@ -52,7 +61,7 @@ export class SessionStore {
     this.#options = options
     this.#denials = new DenialMemory({
       ...options,
-      keepMs: options.idleMs,
+      keepMs: options.denialMs,
       onRenew: () => options.archive.renewRefusals(),
     })
   }
@@ -111,20 +120,37 @@ export class SessionStore {
   restore(session: Session): void {
     const replaced = this.#entries.get(session.key)
     if (replaced) this.#remove(replaced, 'replaced')
-    const openedBefore = this.#newestOfViewer.get(session.viewerKey)
     const entry: Entry = {
       session,
-      openedBefore,
+      openedBefore: undefined,
       openedAfter: undefined,
       seenBefore: undefined,
       seenAfter: undefined,
     }
-    if (openedBefore) openedBefore.openedAfter = entry
     this.#entries.set(session.key, entry)
-    this.#newestOfViewer.set(session.viewerKey, entry)
+    this.#weight += weightOf(session)
+    this.#linkOpened(entry)
     this.#appendSeen(entry)
     this.#denials.delete(session.key)
-    if (this.#entries.size > this.#options.maxSessions) this.#forget(this.#seenFirst!, 'full')
+    while (this.#weight > this.#options.maxSessions && this.#seenFirst !== entry)
+      this.#forget(this.#seenFirst!, 'full')
+  }
+
+  /** Puts it behind those of its viewer that were opened later: there are some where another service had it. */
+  #linkOpened(entry: Entry): void {
+    const { viewerKey, openedAtMs } = entry.session
+    let openedAfter: Entry | undefined
+    let openedBefore = this.#newestOfViewer.get(viewerKey)
+    for (let steps = 0; steps < MAX_OF_VIEWER && openedBefore; steps++) {
+      if (openedBefore.session.openedAtMs <= openedAtMs) break
+      openedAfter = openedBefore
+      openedBefore = openedBefore.openedBefore
+    }
+    entry.openedBefore = openedBefore
+    entry.openedAfter = openedAfter
+    if (openedBefore) openedBefore.openedAfter = entry
+    if (openedAfter) openedAfter.openedBefore = entry
+    else this.#newestOfViewer.set(viewerKey, entry)
   }
 
   /**
@@ -211,6 +237,7 @@ export class SessionStore {
   #remove(entry: Entry, reason: CloseReason): void {
     const { session, openedBefore, openedAfter } = entry
     this.#entries.delete(session.key)
+    this.#weight -= weightOf(session)
     this.#unlinkSeen(entry)
     if (openedBefore) openedBefore.openedAfter = openedAfter
     if (openedAfter) openedAfter.openedBefore = openedBefore
@@ -233,6 +260,11 @@ export class SessionStore {
     if (seenAfter) seenAfter.seenBefore = seenBefore
     else this.#seenLast = seenBefore
   }
+}
+
+/** How many usual sessions need as much memory. */
+function weightOf({ key, viewerKey, path, query }: Session): number {
+  return Math.ceil((key.length + viewerKey.length + path.length + query.length) / CHARACTERS_OF_ONE)
 }
 
 function* sessionsOf(entries: Iterable<Entry>): Generator<Session> {

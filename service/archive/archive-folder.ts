@@ -4,6 +4,7 @@ import {
   fstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   readSync,
   rmSync,
@@ -25,6 +26,8 @@ export interface ArchiveFolder {
   readonly path: string
   /** To be called when everything has been read. */
   readonly markRead: () => void
+  /** To be called when it is not used any more. */
+  readonly leave: () => void
 }
 
 /**
@@ -46,16 +49,28 @@ export function prepareFolder(folder: string, instance: string): ArchiveFolder {
   }
 
   const marker = join(folder, `starting-${instance}`)
-  // A damaged file may end the process while it is read, at each start anew: then it is given up.
+  // A damaged file may end the process while it is read, at each start anew: then it is given up, unless another service
+  // may be at work with it.
   const brokenStarts = countIn(marker)
+  const used = `used-by-${instance}`
   if (brokenStarts >= MAX_BROKEN_STARTS) {
+    const others = readdirSync(folder).filter((name) => name.startsWith('used-by-') && name !== used)
+    if (others.length > 0)
+      throw new Error(
+        'starts have broken off while it was read: stop all services that use it, and remove its contents',
+      )
     rmSync(path, { recursive: true, force: true })
     mkdirSync(path, { mode: 0o700 })
   }
   writeFileSync(marker, String(brokenStarts >= MAX_BROKEN_STARTS ? 1 : brokenStarts + 1))
 
   if (!isWhole(data)) throw new Error('the file is damaged; remove it')
-  return { path, markRead: () => rmSync(marker, { force: true }) }
+  writeFileSync(join(folder, used), '')
+  return {
+    path,
+    markRead: () => rmSync(marker, { force: true }),
+    leave: () => rmSync(join(folder, used), { force: true }),
+  }
 }
 
 /**

@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { open, type Database, type RootDatabase } from 'lmdb'
 import { PAGE_BYTES, prepareFolder } from './archive-folder.js'
 import { ArchiveRoom } from './archive-room.js'
 import type { Refusal } from '../decision.js'
+import { DIGEST_BYTES, digestOf } from '../digest.js'
 import type { KeptBlock, SessionArchive } from './session-archive.js'
 import { keep, revive, type KeptSession } from './kept-session.js'
 import { partsOf, viewerKeyOf, type Session } from '../session.js'
@@ -55,7 +55,7 @@ export interface OpenedArchive {
  */
 export function openArchive(options: OpenArchiveOptions): OpenedArchive {
   const { instance, now, wallNow, idleMs } = options
-  const { path, markRead } = prepareFolder(options.folder, instance)
+  const { path, markRead, leave } = prepareFolder(options.folder, instance)
   // Without batches: one that fails rejects a promise that nobody can catch, which ends the process.
   const root: RootDatabase = open({ path, pageSize: PAGE_BYTES, maxDbs: 5, eventTurnBatching: false })
   // What a service that was killed still holds would keep the file growing.
@@ -164,7 +164,7 @@ export function openArchive(options: OpenArchiveOptions): OpenedArchive {
   }
   for (const hash of tooOld) attempt(() => database.remove(hash))
   for (const { viewerKey, untilMs } of blocks)
-    if (untilMs <= now()) attempt(() => blockBase.remove(hashOf(viewerKey)))
+    if (untilMs <= now()) attempt(() => blockBase.remove(digestOf(viewerKey)))
   // What this service has put itself is in its memory, or was forgotten a moment ago.
   const isOthers = (one: KeptSession | undefined) => one !== undefined && one.by !== instance && isUsable(one)
 
@@ -188,8 +188,8 @@ export function openArchive(options: OpenArchiveOptions): OpenedArchive {
       }),
     findNewest: (viewerKey) =>
       look(() => {
-        const start = hashOf(viewerKey)
-        const end = Buffer.concat([start, Buffer.alloc(HASH_BYTES + 1, 0xff)])
+        const start = digestOf(viewerKey)
+        const end = Buffer.concat([start, Buffer.alloc(DIGEST_BYTES + 1, 0xff)])
         const range = [...database.getRange({ start, end, limit: MAX_OF_VIEWER })]
         const [newest] = range
           .map(({ value }) => value)
@@ -197,25 +197,24 @@ export function openArchive(options: OpenArchiveOptions): OpenedArchive {
           .toSorted((one, other) => other.openedAt - one.openedAt)
         return newest && revive(newest, toWall(), now())
       }),
-    refuse: (key, refusal) => attempt(() => young().put(hashOf(key), [refusal, wallNow()])),
+    refuse: (key, refusal) => attempt(() => young().put(digestOf(key), [refusal, wallNow()])),
     pardon(key) {
-      const hash = hashOf(key)
+      const hash = digestOf(key)
       for (const half of refusals) if (look(() => half.doesExist(hash))) attempt(() => half.remove(hash))
     },
     refusal: (key) =>
       look(() => {
-        const hash = hashOf(key)
+        const hash = digestOf(key)
         const [refusal, at] = refusals.map((half) => half.get(hash)).find(Boolean) ?? []
         return at !== undefined && isFresh(at, 2 * idleMs) ? refusal : undefined
       }),
     block({ viewerKey, sessionId, untilMs }) {
-      const hash = hashOf(viewerKey)
+      const hash = digestOf(viewerKey)
       const until = untilMs + toWall()
       attempt(() => blockBase.put(hash, { viewerKey, sessionId, until }), hash.toString('latin1'))
       // Another number than any service has seen.
       attempt(() => counters.put(CHANGE_OF_BLOCKS, Math.random()), CHANGE_OF_BLOCKS)
     },
-    unblock: (viewerKey) => attempt(() => blockBase.remove(hashOf(viewerKey))),
     changedBlocks: () =>
       look(() => {
         const change = counters.get(CHANGE_OF_BLOCKS)
@@ -239,6 +238,7 @@ export function openArchive(options: OpenArchiveOptions): OpenedArchive {
         // After a failure LMDB may wait for ever.
         if (!hasFailed) await root.flushed
         await root.close()
+        leave()
       } catch (error) {
         fail(error)
       }
@@ -262,13 +262,8 @@ const FORMAT = { keyEncoding: 'binary', encoding: 'msgpack' } as const
 /** A counter that is another whenever a block is. */
 const CHANGE_OF_BLOCKS = 'blocks'
 
-const HASH_BYTES = 16
-
-/** LMDB's keys are short. */
-const hashOf = (key: string) => createHash('sha256').update(key, 'latin1').digest().subarray(0, HASH_BYTES)
-
 const viewerKeyIn = (key: string) => viewerKeyOf(key, partsOf(key).credentials)
 
 /** One viewer's sessions stand side by side. */
 const hashOfSession = ({ viewerKey, key }: Pick<Session, 'viewerKey' | 'key'>) =>
-  Buffer.concat([hashOf(viewerKey), hashOf(key)])
+  Buffer.concat([digestOf(viewerKey), digestOf(key)])

@@ -25,8 +25,6 @@ export interface SessionArchive {
   refusal(key: string): Refusal | undefined
   /** Keeps a block, or what has changed about it. All services are told. */
   block(block: KeptBlock): void
-  /** Forgets one that is over. */
-  unblock(viewerKey: string): void
   /** All blocks, also other services' and some that are over; undefined where none has changed since the last call. */
   changedBlocks(): readonly KeptBlock[] | undefined
   /** Lets go of the older half of all refusals. */
@@ -53,7 +51,6 @@ export const NO_ARCHIVE: SessionArchive = {
   pardon() {},
   refusal: () => undefined,
   block() {},
-  unblock() {},
   changedBlocks: () => undefined,
   renewRefusals() {},
   close: async () => {},

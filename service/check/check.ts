@@ -70,18 +70,22 @@ export async function check(
     close: () => exchange.close(),
   }
   const backend = createBackend(config.backendType, config.backendUrl, recording)
+  const queue = new NetworkQueue({ most: 1, waitMs: 0 })
   const authorizer = createAuthorizer({
     ...config,
     backend,
     breaker: new Breaker({ slowMs: 0, now, onOpen() {}, onClose() {} }),
     store: new SessionStore({
       idleMs: config.sessionIdleMs,
+      denialMs: config.sessionIdleMs,
       maxSessions: 1,
       maxDenials: 2,
       now,
       archive: NO_ARCHIVE,
     }),
-    queue: new NetworkQueue({ most: 1, waitMs: 0 }),
+    queue,
+    recheckQueue: queue,
+    mostRechecks: 1,
     blocks: new BlockList(now, NO_ARCHIVE),
     now,
     random: () => 0,

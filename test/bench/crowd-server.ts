@@ -27,6 +27,7 @@ const backend: Backend = {
 const idleMs = 3_600_000
 const store = new SessionStore({
   idleMs,
+  denialMs: idleMs,
   maxSessions: 2_000_000,
   maxDenials: 100_000,
   now,
@@ -37,6 +38,8 @@ const authorizer = createAuthorizer({
   breaker: new Breaker({ slowMs: 1_000, now, onOpen: () => {}, onClose: () => {} }),
   store,
   queue: new NetworkQueue({ most: 32, waitMs: 1_000 }),
+  recheckQueue: new NetworkQueue({ most: 16, waitMs: 0 }),
+  mostRechecks: 32,
   blocks: new BlockList(now, NO_ARCHIVE),
   random: Math.random,
   whenBackendDown: 'deny',
@@ -73,7 +76,6 @@ const loop = monitorEventLoopDelay({ resolution: 1 })
 loop.enable()
 const app = createApp({
   authorizer,
-  isReady: () => true,
   onForeignRequest: never,
   onReply: never,
   onError: never,

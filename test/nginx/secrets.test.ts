@@ -140,7 +140,7 @@ describe('no log holds a token', () => {
   it('while the backend is silent, slow or busy,', async () => {
     const stack = await startStack({
       hasDemo: false,
-      env: { LOG_LEVEL: 'trace', BACKEND_TIMEOUT: '500ms', BACKEND_CONNECTIONS: '1' },
+      env: { LOG_LEVEL: 'trace', BACKEND_TIMEOUT: '500ms', BACKEND_CONNECTIONS: '4' },
     })
     stack.middleware.answerWith(() => {})
     // One address may have only one question in flight here.

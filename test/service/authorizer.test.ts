@@ -27,8 +27,15 @@ class FakeBackend implements Backend {
   }
   /** Answers everything that waits, and lets all that follows from it happen. */
   async answer(answer: Answer): Promise<void> {
-    for (const resolve of this.#waiting.splice(0)) resolve(answer)
-    await new Promise((resolve) => setImmediate(resolve))
+    await this.hold()(answer)
+  }
+  /** Leaves what waits now for later: until the function that it returns is called. */
+  hold(): (answer: Answer) => Promise<void> {
+    const held = this.#waiting.splice(0)
+    return async (answer) => {
+      for (const resolve of held) resolve(answer)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
   }
   async close(): Promise<void> {}
 }
@@ -51,6 +58,7 @@ beforeEach(() => {
 function authorizer(options: Partial<AuthorizerOptions> = {}): Authorizer {
   store = new SessionStore({
     idleMs: 600_000,
+    denialMs: 600_000,
     maxSessions: 1_000,
     maxDenials: 1_000,
     now: () => nowMs,
@@ -65,6 +73,8 @@ function authorizer(options: Partial<AuthorizerOptions> = {}): Authorizer {
       onClose: () => {},
     }),
     queue: new NetworkQueue({ most: 32, waitMs: 3_000 }),
+    recheckQueue: new NetworkQueue({ most: 16, waitMs: 0 }),
+    mostRechecks: 32,
     store,
     blocks: new BlockList(() => nowMs, NO_ARCHIVE),
     random: () => 0,
@@ -253,7 +263,7 @@ describe('one address', () => {
   })
 
   it('cannot have more asked by sessions that are due for a re-check', async () => {
-    const auth = authorizer({ queue: new NetworkQueue({ most: 2, waitMs: 1 }) })
+    const auth = authorizer({ recheckQueue: new NetworkQueue({ most: 2, waitMs: 0 }) })
     for (const token of [1, 2, 3]) await decide(auth, `token=${token}`, ALLOW)
     nowMs += 180_000
     for (const token of [1, 2, 3]) expect(auth.authorize(request(`token=${token}`))).toMatchObject(allowed)
@@ -261,6 +271,18 @@ describe('one address', () => {
     await backend.answer(ALLOW)
     expect(auth.authorize(request('token=3'))).toMatchObject(allowed)
     expect(backend.asked).toHaveLength(6)
+  })
+
+  it('cannot keep the backend from being asked about one of its sessions, however many new viewers it sends', async () => {
+    const auth = authorizer({ queue: new NetworkQueue({ most: 2, waitMs: 60_000 }) })
+    await decide(auth, 'token=1', ALLOW)
+    nowMs += 180_000
+    for (let count = 0; count < 50; count++) void auth.authorize(request(`token=bad${count}`))
+    expect(backend.asked).toHaveLength(3)
+    expect(auth.authorize(request('token=1'))).toMatchObject(allowed)
+    expect(backend.asked).toHaveLength(4)
+    await backend.answer(DENY)
+    expect(auth.authorize(request('token=1'))).toMatchObject(refused)
   })
 
   it('waits no longer once the backend is known to be down', async () => {
@@ -430,6 +452,13 @@ describe('while the backend is down', () => {
     expect(events.at(-1)?.verdict).toMatchObject({ allow: false, source: 'closed-door' })
   })
 
+  it.each([400, 403])('who was refused with %d is refused still', async (status) => {
+    const auth = authorizer()
+    await decide(auth, 'token=1', { outcome: 'deny', status })
+    nowMs += 60_000
+    expect(await decide(auth, 'token=1', DOWN)).toMatchObject({ ...refused, source: 'kept' })
+  })
+
   it('the closed door remembers nothing: the next request asks again', async () => {
     const auth = authorizer({ whenBackendDown: 'deny' })
     await decide(auth, 'token=1', DOWN)
@@ -517,25 +546,47 @@ describe('while the breaker is open', () => {
     expect(auth.authorize(request('token=payer'))).toMatchObject(allowed)
   })
 
-  it('who came in is asked about without a request of his, one at a time until the backend answers', async () => {
+  it('who came in while he was being asked about goes on under one session', async () => {
     const auth = authorizer()
+    const first = auth.authorize(request('token=1'))
+    const answerFirst = backend.hold()
+    await breakIt(auth)
+    const meanwhile = auth.authorize(request('token=1'))
+    await answerFirst(DOWN)
+    const { sessionId } = (await meanwhile) as Decision & { allowed: true }
+    expect(await first).toMatchObject({ ...allowed, source: 'kept', sessionId })
+    expect(auth.authorize(request('token=1'))).toMatchObject({ ...allowed, sessionId })
+  })
+
+  it('who came in while he was being asked about is closed where the backend refuses him', async () => {
+    const auth = authorizer()
+    const first = auth.authorize(request('token=thief'))
+    const answerFirst = backend.hold()
+    await breakIt(auth)
+    expect(auth.authorize(request('token=thief'))).toMatchObject(allowed)
+    await answerFirst(DENY)
+    expect(await first).toMatchObject(refused)
+    expect(auth.authorize(request('token=thief'))).toMatchObject(refused)
+  })
+
+  it('who came in is asked about without a request of his, one at a time until the backend answers', async () => {
+    const auth = authorizer({ mostRechecks: 3 })
     await breakIt(auth)
     for (const token of ['a', 'b', 'c']) void auth.authorize(request(`token=${token}`))
-    auth.checkUndecided(8)
+    auth.checkUndecided()
     expect(backend.asked).toHaveLength(0)
     nowMs += 2_000
-    auth.checkUndecided(8)
-    auth.checkUndecided(8)
+    auth.checkUndecided()
+    auth.checkUndecided()
     expect(backend.asked).toHaveLength(1)
     await backend.answer(ALLOW)
-    auth.checkUndecided(3)
-    expect(backend.asked).toHaveLength(4)
-    auth.checkUndecided(100)
     // Five who came in before the breaker opened, and three after it.
-    expect(backend.asked).toHaveLength(8)
-    await backend.answer(DENY)
-    auth.checkUndecided(100)
-    expect(backend.asked).toHaveLength(8)
+    for (const asked of [4, 7, 8, 8]) {
+      auth.checkUndecided()
+      auth.checkUndecided()
+      expect(backend.asked).toHaveLength(asked)
+      await backend.answer(DENY)
+    }
     expect(auth.authorize(request('token=c'))).toMatchObject(refused)
   })
 
@@ -548,6 +599,29 @@ describe('while the breaker is open', () => {
     await backend.answer(ALLOW)
     expect(auth.authorize(request('token=1'))).toMatchObject(allowed)
     expect(await decide(auth, 'token=2', ALLOW)).toMatchObject(allowed)
+  })
+})
+
+describe('sessions that are due all at once', () => {
+  it('are not asked about all at once: the backend has just come back', async () => {
+    const auth = authorizer({ mostRechecks: 3 })
+    const viewers = Array.from({ length: 10 }, (_, at) => ({ clientIp: `192.0.2.${at}` }))
+    for (const viewer of viewers) await decide(auth, 'token=1', ALLOW, viewer)
+    nowMs += 180_000
+    for (const asked of [13, 16, 19, 20]) {
+      for (const viewer of viewers) expect(auth.authorize(request('token=1', viewer))).toMatchObject(allowed)
+      expect(backend.asked).toHaveLength(asked)
+      await backend.answer(ALLOW)
+    }
+  })
+
+  it('may be repeated by nginx for a moment where they cannot be asked about', async () => {
+    const auth = authorizer({ mostRechecks: 1 })
+    await decide(auth, 'token=1', ALLOW)
+    await decide(auth, 'token=2', ALLOW)
+    nowMs += 180_000
+    expect(auth.authorize(request('token=1'))).toMatchObject({ ...allowed, edge: { freshMs: 0 } })
+    expect(auth.authorize(request('token=2'))).toMatchObject({ ...allowed, edge: { freshMs: 2_000 } })
   })
 })
 
@@ -635,6 +709,20 @@ describe('a session that an operator closes', () => {
     await backend.answer(ALLOW)
     for (const decision of [await one, await other])
       expect(decision).toMatchObject({ ...refused, source: 'blocked' })
+    expect(store.sessionCount).toBe(0)
+  })
+
+  it('is closed for whoever waits for a re-check of it, too', async () => {
+    const auth = authorizer({ denyTtlMs: 1_000, edgeTtlMs: 0 })
+    await decide(auth, 'token=1', ALLOW)
+    nowMs += 180_000
+    expect(auth.authorize(request('token=1'))).toMatchObject(allowed)
+    auth.close(store.newestSession(keyOf(tokenless))!, 0)
+    nowMs += 1_000
+    const late = auth.authorize(request('token=1'))
+    await backend.answer(DOWN)
+    await backend.answer(DOWN)
+    expect(await late).toMatchObject({ ...refused, source: 'kept' })
     expect(store.sessionCount).toBe(0)
   })
 

@@ -283,7 +283,8 @@ describe('a reply', () => {
     [{ ...admission, edge: { freshMs: 1_999, isStaleAllowed: false } }, 'max-age=1'],
     [{ ...admission, edge: { ...edge, freshMs: 999 } }, 'no-store'],
     [{ ...admission, edge: { ...edge, freshMs: -5_000 } }, 'no-store'],
-    [refusal, 'max-age=9, stale-if-error=300'],
+    [refusal, 'max-age=8, stale-if-error=300'],
+    [{ ...refusal, edge: { ...edge, freshMs: 4_999 } }, 'max-age=3, stale-if-error=300'],
     [{ ...refusal, edge: { ...edge, freshMs: 0 } }, 'no-store'],
   ])('to %j may be repeated: %s', (decision, header) => {
     expect(replyTo(decision).headers['Cache-Control']).toBe(header)

@@ -11,6 +11,7 @@ beforeEach(() => {
   nowMs = 0
   store = new SessionStore({
     idleMs: 1_000,
+    denialMs: 1_000,
     maxSessions: 50,
     maxDenials: 100,
     now: () => nowMs,
@@ -104,6 +105,7 @@ describe('a full store', () => {
       fc.property(order, (steps) => {
         store = new SessionStore({
           idleMs: 1_000,
+          denialMs: 1_000,
           maxSessions: 5,
           maxDenials: 100,
           now: () => nowMs,
@@ -138,7 +140,53 @@ describe('a full store', () => {
   })
 })
 
+describe('memory', () => {
+  it('is given to fewer sessions where their texts are long, of which viewers choose a part', () => {
+    store = new SessionStore({
+      idleMs: 1_000,
+      denialMs: 1_000,
+      maxSessions: 10,
+      maxDenials: 100,
+      now: () => nowMs,
+      archive: NO_ARCHIVE,
+    })
+    for (const key of ['1', '2', '3', '4', '5']) open(key)
+    open('x'.repeat(3_500))
+    expect(['1', '2', '3', '4', '5'].filter((key) => store.session(key))).toEqual(['3', '4', '5'])
+    open('y'.repeat(100_000))
+    expect(store.sessionCount).toBe(1)
+    open('6')
+    expect([store.sessionCount, store.session('6')?.key]).toEqual([1, '6'])
+  })
+})
+
 describe('the archive', () => {
+  it('gives sessions back in the order of their last requests, and a viewer has the one that he opened last', () => {
+    const later = open('1')
+    const sooner = open('2')
+    store = new SessionStore({
+      idleMs: 1_000,
+      denialMs: 1_000,
+      maxSessions: 3,
+      maxDenials: 100,
+      now: () => nowMs,
+      archive: NO_ARCHIVE,
+    })
+    const [a, b, c] = [
+      { ...later, key: 'a', openedAtMs: 20 },
+      { ...sooner, key: 'b', openedAtMs: 30 },
+      { ...sooner, key: 'c', openedAtMs: 10 },
+    ]
+    for (const session of [a, b, c]) store.restore(session)
+    expect(store.sessionsOf(a.viewerKey).map(({ key }) => key)).toEqual(['b', 'a', 'c'])
+    expect(store.newestSession(a.viewerKey)).toBe(b)
+    store.close(b, 'refused')
+    expect(store.newestSession(a.viewerKey)).toBe(a)
+    // Full: the one seen longest ago goes.
+    for (const key of ['3', '4']) open(key, 'another viewer')
+    expect([store.session('c'), store.session('a')]).toEqual([undefined, a])
+  })
+
   it("gives another service's session to the one that is asked, which keeps it from then on", () => {
     const first = open('1')
     const calls: string[] = []
@@ -154,7 +202,7 @@ describe('the archive', () => {
     }
     const closed: string[] = []
     const onClosed = ({ key }: Session, reason: string) => closed.push(`${key} ${reason}`)
-    const limits = { idleMs: 1_000, maxSessions: 2, maxDenials: 100 }
+    const limits = { idleMs: 1_000, denialMs: 1_000, maxSessions: 2, maxDenials: 100 }
     store = new SessionStore({ ...limits, now: () => nowMs, archive, onClosed })
     expect(store.session('1')).toBeUndefined()
     expect(store.recall('3')).toBeUndefined()

@@ -132,7 +132,20 @@ describe('the archive', () => {
     await writeFile(join(folder, 'starting-3000'), '2')
     const { archive: next, sessions } = restart()
     expect(sessions).toEqual([])
-    expect(await readdir(folder)).toEqual(['sessions'])
+    expect((await readdir(folder)).toSorted()).toEqual(['sessions', 'used-by-3000'])
+    await next.close()
+  })
+
+  it('that ended two starts stays as it is while another service uses it', async () => {
+    const { archive: other } = start('3001')
+    other.put(session('token=1'))
+    await writeFile(join(folder, 'starting-3000'), '2')
+    for (let time = 0; time < 3; time++) expect(() => start('3000')).toThrow('stop all services that use it')
+    await other.close()
+    const { archive: again, sessions } = start('3001')
+    expect(sessions).toHaveLength(1)
+    await again.close()
+    const { archive: next } = start('3000')
     await next.close()
   })
 
@@ -272,6 +285,24 @@ describe('two services with one archive', () => {
   })
 })
 
+it('a key stands for itself alone, in any script', async () => {
+  const { archive } = start()
+  const named = (channelId: string) =>
+    session('token=1', { key: sessionKeyOf({ ...VIEWER, channelId, credentials: 'token=1' }), id: channelId })
+  // Alike in the low byte of each character.
+  for (const channelId of ['й', '9', '一', '伀']) {
+    const one = named(channelId)
+    archive.put({ ...one, viewerKey: viewerKeyOf(one.key, 'token=1') })
+  }
+  archive.refuse('一', 403)
+  await expect.poll(() => archive.refusal('一')).toBe(403)
+  expect(archive.refusal('伀')).toBeUndefined()
+  await archive.close()
+  const { archive: next, sessions } = restart()
+  expect(sessions.map(({ id }) => id).toSorted()).toEqual(['9', 'й', '一', '伀'])
+  await next.close()
+})
+
 describe('a block', () => {
   const until = (viewerKey: string, ms: number) => ({
     viewerKey,
@@ -284,10 +315,10 @@ describe('a block', () => {
     archive.block(until('long', 90_000))
     archive.block(until('short', 30_000))
     archive.block(until('lifted', 90_000))
-    archive.unblock('lifted')
+    archive.block(until('lifted', 0))
     await archive.close()
     const { archive: next, blocks } = restart(60_000)
-    expect(blocks).toHaveLength(2)
+    expect(blocks).toHaveLength(3)
     expect(blocks).toContainEqual({ viewerKey: 'long', sessionId: 'of long', untilMs: 77 + 30_000 })
     expect(blocks).toContainEqual({ viewerKey: 'short', sessionId: 'of short', untilMs: 77 - 30_000 })
     await next.close()
