@@ -49,10 +49,14 @@ function aboutAnswer({ asked, config, credentials }: Finding, location: string |
 
 function aboutFailure(
   { failure, status }: Answer & { outcome: 'unavailable' },
-  { origin, outcome }: Exchanged,
+  { origin, outcome, isNameKnown }: Exchanged,
   config: Config,
 ): Advice {
   const { host, hostname } = new URL(origin)
+  const silentNameServer = {
+    code: 'host_not_found',
+    text: `The name server does not answer about ${hostname}: mend this machine's DNS, or put an IP address into BACKEND_URL.`,
+  }
   const code = 'code' in outcome ? (outcome.code ?? '') : ''
   switch (failure) {
     case 'refused':
@@ -65,17 +69,16 @@ function aboutFailure(
         }`,
       }
     case 'timeout':
+      if (!isNameKnown) return silentNameServer
       return {
         code: 'timeout',
         text: `No answer from ${host} within BACKEND_TIMEOUT, ${formatDuration(config.backendTimeoutMs)}: a firewall drops the question, or the script hangs; look at the script's own log.`,
       }
     case 'dns':
+      if (code === 'EAI_AGAIN') return silentNameServer
       return {
         code: 'host_not_found',
-        text:
-          code === 'EAI_AGAIN'
-            ? `The name server does not answer about ${hostname}: mend this machine's DNS, or put an IP address into BACKEND_URL.`
-            : `There is no host ${hostname}: correct the name in BACKEND_URL, or this machine's DNS.`,
+        text: `There is no host ${hostname}: correct the name in BACKEND_URL, or this machine's DNS.`,
       }
     case 'tls':
       return { code: 'tls', text: tlsText(host, hostname, code) }
@@ -110,12 +113,25 @@ function aboutFailure(
 }
 
 function tlsText(host: string, hostname: string, code: string): string {
-  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
-    return `The certificate of ${host} is for another name: put into BACKEND_URL the name that it is for.`
-  if (code === 'CERT_HAS_EXPIRED') return `The certificate of ${host} has expired: renew it.`
-  if (code.startsWith('ERR_SSL'))
-    return `${host} does not speak TLS as this service does (${code}): correct the port, or write http:// in BACKEND_URL.`
-  return `The certificate of ${host} is signed by nobody that this machine knows (${code}): install one for ${hostname} with its whole chain, or name your authority's file in NODE_EXTRA_CA_CERTS.`
+  const certificate = `The certificate of ${host}`
+  switch (code) {
+    case 'ERR_TLS_CERT_ALTNAME_INVALID':
+      return `${certificate} is for another name: put into BACKEND_URL the name that it is for.`
+    case 'CERT_HAS_EXPIRED':
+      return `${certificate} has expired by this machine's clock: set the clock if it is wrong, else renew the certificate.`
+    case 'CERT_NOT_YET_VALID':
+      return `${certificate} is not valid yet by this machine's clock: set the clock if it is wrong, else install a certificate that is valid now.`
+    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
+    case 'SELF_SIGNED_CERT_IN_CHAIN':
+    case 'UNABLE_TO_GET_ISSUER_CERT':
+    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
+    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
+      return `${certificate} is signed by nobody that this machine knows (${code}): install one for ${hostname} with its whole chain, or name your authority's file in NODE_EXTRA_CA_CERTS.`
+    default:
+      return /^ERR_(SSL|TLS)/.test(code)
+        ? `${host} does not speak TLS as this service does (${code}): correct the port, or write http:// in BACKEND_URL.`
+        : `${certificate} is not accepted (${code}): install another one for ${hostname}.`
+  }
 }
 
 function isLoopback(hostname: string): boolean {
@@ -182,7 +198,11 @@ function aboutRefusal(
   if (isAboutRequest(answer))
     return {
       code: 'request_not_read',
-      text: 'The backend cannot read this request (too long, or odd characters): it says nothing about the viewer, whose other requests are asked about anew.',
+      text: `${
+        status === 400 && origin.startsWith('http:')
+          ? 'The port wants https:// in BACKEND_URL, or the'
+          : 'The'
+      } backend cannot read this request (too long, or odd characters): it says nothing about the viewer, whose other requests are asked about anew.`,
     }
   if (status === 407 || (status === 401 && account !== undefined))
     return {

@@ -21,6 +21,17 @@ export interface Exchanged {
   readonly headers: Readonly<Record<string, string>>
   readonly outcome: Outcome
   readonly elapsedMs: number
+  /** Whether the host's name had an address by then; an address is its own. */
+  readonly isNameKnown: boolean
+}
+
+export interface CheckOptions {
+  /** Closed at the end. */
+  readonly exchange: Exchange
+  /** Finds the addresses of a name, or fails. What it finds is not used: a question looks its host up by itself. */
+  readonly lookup: (hostname: string) => Promise<unknown>
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number
 }
 
 /** All that a check has found out. Holds credentials: only explain.ts knows what of it may be shown. */
@@ -41,22 +52,23 @@ export interface Finding {
   readonly decision: Decision
 }
 
-/**
- * Has the service's own authorizer decide about one request, with nothing remembered before it and nothing after it.
- *
- * @param exchange closed at the end
- * @param now milliseconds of a clock that never goes back
- */
+/** Has the service's own authorizer decide about one request, with nothing remembered before it and nothing after it. */
 export async function check(
   request: AccessRequest,
   config: Config,
-  { exchange, now }: { readonly exchange: Exchange; readonly now: () => number },
+  { exchange, lookup, now }: CheckOptions,
 ): Promise<Finding> {
   let exchanged: Exchanged | undefined
   let event: DecisionEvent | undefined
   const recording: Exchange = {
     async get(origin, target, headers) {
       const startedAtMs = now()
+      let isNameKnown = false
+      const name = new URL(origin).hostname.replace(/^\[(.*)\]$/, '$1')
+      void lookup(name).then(
+        () => (isNameKnown = true),
+        () => {},
+      )
       const outcome = await exchange.get(origin, target, headers)
       exchanged = {
         origin,
@@ -64,6 +76,7 @@ export async function check(
         headers: { ...OWN_HEADERS, ...headers },
         outcome,
         elapsedMs: now() - startedAtMs,
+        isNameKnown,
       }
       return outcome
     },

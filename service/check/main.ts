@@ -1,10 +1,13 @@
+import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { createExchange } from '../backends/exchange.js'
 import { now } from '../clock.js'
 import { ConfigError, parseConfig, type Config } from '../config.js'
 import { headerFromText } from '../header-text.js'
 import { DEFAULT_HOST, notesOn, readAddress } from './address.js'
+import { runAside } from './aside.js'
 import { check } from './check.js'
 import { explain } from './explain.js'
 import { layOut } from './layout.js'
@@ -63,6 +66,11 @@ function readConfig(): Config {
   }
 }
 
+if (process.send === undefined)
+  process.exit((await runAside(fileURLToPath(import.meta.url), process.argv.slice(2))) ?? WRONG_USE)
+// Where nobody waits for it any more.
+process.once('disconnect', () => process.exit())
+
 const { values, positionals } = readArguments()
 if (values.help) {
   process.stdout.write(USAGE)
@@ -89,8 +97,10 @@ const finding = await check(
     userAgent: headerFromText(values.ua.trim()),
   },
   config,
-  { exchange: createExchange({ timeoutMs: config.backendTimeoutMs, connections: 1 }), now },
+  { exchange: createExchange({ timeoutMs: config.backendTimeoutMs, connections: 1 }), lookup, now },
 )
 const report = explain(finding, notesOn(address))
-process.stdout.write(values.json ? `${JSON.stringify(report)}\n` : layOut(report))
-process.exitCode = EXIT_CODES[report.outcome]
+const exitCode = EXIT_CODES[report.outcome]
+process.stdout.write(values.json ? `${JSON.stringify(report)}\n` : layOut(report), () =>
+  process.send!(exitCode, () => process.exit(exitCode)),
+)

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { createExchange, type Exchange } from '../../../service/backends/exchange.js'
 import { notesOn, readAddress } from '../../../service/check/address.js'
-import { check } from '../../../service/check/check.js'
+import { check, type CheckOptions } from '../../../service/check/check.js'
 import { explain, type Report } from '../../../service/check/explain.js'
 import { layOut } from '../../../service/check/layout.js'
 import { parseConfig, type Environment } from '../../../service/config.js'
@@ -52,7 +52,12 @@ export const answered = (status: number, headers = '') =>
 export async function ask(
   env: Environment,
   answer: string | ((socket: Socket) => void),
-  { address = '/play/a001/index.m3u8?token=Zq7-secret', tookMs = 12, exchange }: AskOptions = {},
+  {
+    address = '/play/a001/index.m3u8?token=Zq7-secret',
+    tookMs = 12,
+    exchange,
+    lookup = () => Promise.resolve(),
+  }: AskOptions = {},
 ): Promise<{ readonly report: Report; readonly text: string; readonly questions: readonly string[] }> {
   let clock = 1_000
   const backend = await listen((socket) => {
@@ -70,6 +75,7 @@ export async function ask(
   const { host, path, query } = read
   const finding = await check({ host, path, query, clientIp: '192.0.2.7', userAgent: 'player/1.0' }, config, {
     exchange: exchange ?? createExchange({ timeoutMs: config.backendTimeoutMs, connections: 1 }),
+    lookup,
     now: () => clock,
   })
   await backend.close()
@@ -87,4 +93,6 @@ interface AskOptions {
   readonly tookMs?: number
   /** Instead of the real one. */
   readonly exchange?: Exchange
+  /** Of names; undefined: each is known at once. */
+  readonly lookup?: CheckOptions['lookup']
 }

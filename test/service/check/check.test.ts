@@ -7,7 +7,7 @@ import { BACKEND_TYPES, type Environment } from '../../../service/config.js'
 import { ROOT } from '../../root.js'
 import { answered, ask } from './asking.js'
 
-const failing = (failure: 'tls' | 'dns' | 'error', code: string): Exchange => ({
+const failing = (failure: 'tls' | 'dns' | 'timeout' | 'error', code?: string): Exchange => ({
   get: () => Promise.resolve<Outcome>({ failure, code }),
   close: () => Promise.resolve(),
 })
@@ -18,6 +18,7 @@ interface Case {
   readonly address?: string
   readonly tookMs?: number
   readonly exchange?: Exchange
+  readonly lookup?: () => Promise<unknown>
 }
 
 const CASES: Readonly<Record<string, Case>> = {
@@ -72,6 +73,14 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   'a redirect to nowhere': { answer: answered(302) },
   'a request that is not read': { answer: answered(414) },
+  'http where the port wants https': { answer: answered(400) },
+  'a request that is not read, by https': {
+    env: { BACKEND_URL: 'https://127.0.0.1:PORT/' },
+    exchange: {
+      get: () => Promise.resolve({ status: 400, header: () => undefined }),
+      close: () => Promise.resolve(),
+    },
+  },
   'a script that fails': { answer: answered(500) },
   'a gateway without its script': { answer: answered(502) },
   'too many questions': {
@@ -84,6 +93,11 @@ const CASES: Readonly<Record<string, Case>> = {
   'nobody listens': { env: { BACKEND_URL: 'http://127.0.0.1:1/' } },
   'no such host': { env: { BACKEND_URL: 'http://backend.invalid/' } },
   'no name server': { exchange: failing('dns', 'EAI_AGAIN') },
+  'a silent name server': { exchange: failing('timeout'), lookup: () => new Promise(() => {}) },
+  'a name server that fails too late': {
+    exchange: failing('timeout'),
+    lookup: () => Promise.reject(new Error()),
+  },
   'TLS where there is none': {
     env: { BACKEND_URL: 'https://127.0.0.1:PORT/' },
     answer: answered(200),
@@ -93,6 +107,9 @@ const CASES: Readonly<Record<string, Case>> = {
     exchange: failing('tls', 'ERR_TLS_CERT_ALTNAME_INVALID'),
   },
   'a certificate that has expired': { exchange: failing('tls', 'CERT_HAS_EXPIRED') },
+  'a certificate that is not valid yet': { exchange: failing('tls', 'CERT_NOT_YET_VALID') },
+  'a certificate without its chain': { exchange: failing('tls', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE') },
+  'a certificate that is not accepted': { exchange: failing('tls', 'CERT_SIGNATURE_FAILURE') },
   'no way there': { exchange: failing('error', 'EHOSTUNREACH') },
   'a path that is not in normal form': { address: '/play//a001/x?token=Zq7-secret' },
   'a path of no channel': { address: '/vod/a001/x?token=Zq7-secret' },

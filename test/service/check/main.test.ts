@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFile, mkdtemp, rm } from 'node:fs/promises'
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -71,6 +71,30 @@ describe('a check ends with', () => {
     expect(code).toBe(2)
     expect(stdout).toMatch(/^Decision {5}allow: /m)
     expect(stdout).not.toContain('secret-token')
+  })
+
+  it('2 at once where the name server is silent, and does not wait for its answer', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'nginx-hls-auth-check-'))
+    endings.push(() => rm(folder, { recursive: true }))
+    // As the system's resolver does it: a thread of Node's is kept busy, here by a pipe into which nobody writes.
+    const fifo = join(folder, 'silence')
+    execFileSync('mkfifo', [fifo])
+    const silence = join(folder, 'silence.cjs')
+    await writeFile(
+      silence,
+      `const silent = () => require('fs').readFile(${JSON.stringify(fifo)}, () => {})
+       require('dns').lookup = silent
+       require('dns').promises.lookup = () => new Promise(silent)
+       require('module').syncBuiltinESMExports()`,
+    )
+    const { code, stdout, stderr } = await check([`${ADDRESS}demo`], {
+      NODE_OPTIONS: `--require ${silence}`,
+      BACKEND_URL: 'http://portal.example/',
+      BACKEND_TIMEOUT: '500ms',
+    })
+    expect({ code, stderr }).toEqual({ code: 2, stderr: '' })
+    expect(stdout).toMatch(/^Answer {7}none: timeout,/m)
+    expect(stdout).toMatch(/\nThe name server does not answer about portal\.example: .*\n.*\.\n$/)
   })
 
   it.each([
