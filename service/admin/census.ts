@@ -9,6 +9,12 @@ const WATCHING_MS = 60_000
 /** As many channels as are told. */
 const MOST_CHANNELS = 20
 
+/**
+ * As many different channels are counted; with more the rest count as sessions only. Their names are viewers' to choose
+ * while the door is open, and a Map of a million stops the world for long. What many watch is among the first.
+ */
+const MAX_CHANNELS = 10_000
+
 /** A census may be so old. */
 const FRESH_MS = 1_000
 
@@ -25,7 +31,7 @@ export interface Census {
     readonly remembered: number
     readonly 'open-door': number
   }
-  /** The most watched. */
+  /** The most watched; beyond {@link MAX_CHANNELS} different ones, of those met first. */
   readonly channels: readonly { readonly channel_id: string; readonly watching: number }[]
 }
 
@@ -100,10 +106,20 @@ export class Rounds {
       if (this.#now() - session.lastSeenAtMs > WATCHING_MS) return
       sessions.watching++
       const { channelId } = partsOf(session.key)
-      watching.set(channelId, (watching.get(channelId) ?? 0) + 1)
+      const count = watching.get(channelId)
+      if (count !== undefined || watching.size < MAX_CHANNELS) watching.set(channelId, (count ?? 0) + 1)
     })
-    const channels = Array.from(watching, ([channel_id, count]) => ({ channel_id, watching: count }))
-    channels.sort((one, other) => other.watching - one.watching)
-    return { sessions, channels: channels.slice(0, MOST_CHANNELS) }
+    return { sessions, channels: mostWatched(watching) }
   }
+}
+
+function mostWatched(counts: ReadonlyMap<string, number>): Census['channels'] {
+  const most: { readonly channel_id: string; readonly watching: number }[] = []
+  // In one pass: sorting so many takes several times as long as others should have to wait.
+  for (const [channel_id, watching] of counts) {
+    const at = most.findIndex((other) => other.watching < watching)
+    most.splice(at < 0 ? most.length : at, 0, { channel_id, watching })
+    most.length = Math.min(most.length, MOST_CHANNELS)
+  }
+  return most
 }
