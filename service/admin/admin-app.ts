@@ -6,6 +6,7 @@ import type { Session } from '../session.js'
 import type { Census, Rounds } from './census.js'
 import { refusalOf } from './guard.js'
 import type { PageFile } from './page-files.js'
+import { SessionLookup } from './session-lookup.js'
 import { parseSearch, SessionSearch } from './session-search.js'
 import { isoTime, viewOf, type Moment } from './session-view.js'
 
@@ -36,6 +37,7 @@ export interface AdminOptions {
 /** The operator's own routes: the sessions page, what it shows as JSON, and metrics. */
 export function createAdminApp(options: AdminOptions) {
   const { rounds, moment } = options
+  const lookup = new SessionLookup(rounds)
   const app = new Hono()
 
   app.use(async (c, next) => {
@@ -74,7 +76,7 @@ export function createAdminApp(options: AdminOptions) {
   })
 
   app.get('/sessions/:id', async (c) => {
-    const session = await find(c.req.param('id'))
+    const session = await lookup.find(c.req.param('id'))
     return session ? c.json(viewOf(session, moment())) : c.json(NO_SESSION, 404)
   })
 
@@ -83,7 +85,7 @@ export function createAdminApp(options: AdminOptions) {
     const blockMs = parseDuration(block)
     if (blockMs === undefined || blockMs > MAX_BLOCK_MS)
       return c.json({ error: `block="${block}": must be a duration up to 30d, such as 10m` }, 400)
-    const session = await find(c.req.param('id'))
+    const session = await lookup.find(c.req.param('id'))
     if (session === undefined) return c.json(NO_SESSION, 404)
     const isOurs = options.close(session, blockMs)
     if (!isOurs && blockMs === 0) return c.json(ELSEWHERE, 409)
@@ -131,15 +133,6 @@ export function createAdminApp(options: AdminOptions) {
     return c.json({ error: 'a bug: the log has its stack' }, 500)
   })
   return app
-
-  async function find(id: string): Promise<Session | undefined> {
-    let found: Session | undefined
-    await rounds.each((session) => {
-      if (session.id === id) found = session
-      return found !== undefined
-    })
-    return found
-  }
 }
 
 const NOT_FROM_THERE = {
