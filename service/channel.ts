@@ -12,9 +12,11 @@ const ESCAPED_PATH =
 // unreserved characters, among them the dot.
 const HIDING_ESCAPE = /%(?:[01].|7f|2f|5c|2[de]|3\d|4[1-9a-f]|5[0-9af]|6[1-9a-f]|7[0-9ae])/i
 
-// The control characters that UTF-8 writes in two bytes. They would reach logs, in which JSON leaves them alone, and the
-// terminals on which those are read.
-const C1_CONTROL = /[\u0080-\u009f]/
+// What would reach logs, in which JSON leaves it alone, the operator's page and the terminals on which those are read: the
+// control characters that UTF-8 writes in two bytes, and those that turn around what stands after them, so that one
+// channel reads as another (https://www.unicode.org/reports/tr9/, embeddings, overrides and isolates). No name needs
+// them; the joiners of Persian and of emoji, and the marks of Hebrew, are others.
+const HIDING_CHARACTER = /[\u0080-\u009f\u202a-\u202e\u2066-\u2069]/
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
@@ -30,7 +32,7 @@ export function decodeCanonicalPath(path: string): string | undefined {
   const bytes = path.replace(/%(..)/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)))
   try {
     const text = utf8.decode(Buffer.from(bytes, 'latin1'))
-    return C1_CONTROL.test(text) ? undefined : text
+    return HIDING_CHARACTER.test(text) ? undefined : text
   } catch {
     return undefined
   }

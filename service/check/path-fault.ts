@@ -22,6 +22,10 @@ const FAULTS = [
   ['bad_escape', /%(?![\da-f]{2})[^/]{0,2}/i],
   ['encoded_control_byte', /%(?:[01].|7f)/i],
   ['encoded_control_byte', /(?:%[Cc]2|\xc2)(?:%[89][\da-fA-F]|[\x80-\x9f])/],
+  [
+    'direction_character',
+    /(?:%[Ee]2|\xe2)(?:(?:%80|\x80)(?:%[Aa][a-eA-E]|[\xaa-\xae])|(?:%81|\x81)(?:%[Aa][6-9]|[\xa6-\xa9]))/,
+  ],
   ['encoded_slash', /%2f/i],
   ['encoded_backslash', /%5c/i],
   ['encoded_plain_character', /%(?:2[de]|3\d|4[1-9a-f]|5[0-9af]|6[1-9a-f]|7[0-9ae])/i],
@@ -67,6 +71,8 @@ export function sentenceOf({ kind, found }: PathFault): string {
       return `The path holds ${found}, where a % begins no escape: write %25 for the character %.`
     case 'encoded_control_byte':
       return `The path holds ${found}, a control byte: leave it out.`
+    case 'direction_character':
+      return `The path holds ${found}, which turns around the text that stands after it: leave it out.`
     case 'encoded_slash':
       return `The path holds ${found}, a slash in disguise: write / where folders are meant, and no slash in a channel's name.`
     case 'encoded_backslash':

@@ -30,6 +30,10 @@ describe('a path in normal form', () => {
     ['/play/100%25', '/play/100%'],
     ['/play/%3Bx%3f', '/play/;x?'],
     ['/play/"<>{}|^`[]', '/play/"<>{}|^`[]'],
+    // Joiners, of Persian and of emoji, and a mark that Hebrew needs beside digits.
+    ['/play/%D9%85%DB%8C%E2%80%8C%D8%B4%D9%88%D8%AF/x', '/play/می\u200cشود/x'],
+    ['/play/%F0%9F%91%A8%E2%80%8D%F0%9F%91%A9/x', '/play/👨\u200d👩/x'],
+    ['/play/%D7%A2%E2%80%8F1/x', '/play/ע\u200f1/x'],
   ])('%s is read as %s', (path, decoded) => {
     expect(decodeCanonicalPath(path)).toBe(decoded)
   })
@@ -77,6 +81,9 @@ describe('a path in normal form', () => {
     '/play/%ed%a0%80',
     '/play/%d0',
     '/play/%d0\x20',
+    ...[0x9b, 0x202a, 0x202e, 0x2066, 0x2069].map(
+      (code) => `/play/a${encodeURIComponent(String.fromCharCode(code))}001/x`,
+    ),
   ])('is not %j', (path) => {
     expect(decodeCanonicalPath(path)).toBeUndefined()
   })

@@ -31,6 +31,9 @@ describe('a path that is not in normal form', () => {
     ['/play/%C2%9b31m', 'encoded_control_byte', '%C2%9b'],
     ['/play/\xc2\x9b31m', 'encoded_control_byte', '\xc2\x9b'],
     ['/play/\xc2%9b31m', 'encoded_control_byte', '\xc2%9b'],
+    ['/play/a%E2%80%AE001/x', 'direction_character', '%E2%80%AE'],
+    ['/play/%e2%80%aa', 'direction_character', '%e2%80%aa'],
+    ['/play/\xe2%81\xa6/x', 'direction_character', '\xe2%81\xa6'],
     ['/play/a%2F..%2fb', 'encoded_slash', '%2F'],
     ['/play/a%5cb', 'encoded_backslash', '%5c'],
     ['/play/%2E%2e/a', 'encoded_plain_character', '%2E'],
@@ -44,7 +47,17 @@ describe('a path that is not in normal form', () => {
   })
 
   it('each reason is a sentence with something to do', () => {
-    for (const path of ['/play/%61', '/play/./a', '/play/%ff', '//a', '/a%2fb', '/%zz', '/%00', '/a b']) {
+    for (const path of [
+      '/play/%61',
+      '/play/./a',
+      '/play/%ff',
+      '//a',
+      '/a%2fb',
+      '/%zz',
+      '/%00',
+      '/a b',
+      '/%e2%80%ae',
+    ]) {
       expect(sentenceOf(pathFaultOf(path)!)).toMatch(/^The path holds [^:]+: [a-z].*\.$/)
     }
     expect(sentenceOf(pathFaultOf('/play/%61')!)).toBe(
@@ -73,7 +86,10 @@ describe('a path that is not in normal form', () => {
       ),
       fc.integer({ min: 0, max: 255 }).map((byte) => String.fromCharCode(byte)),
       fc.integer({ min: 0, max: 255 }).map((byte) => `%${byte.toString(16).padStart(2, '0')}`),
-      fc.constantFrom('a001', 'play', 'К', 'Я').map((text) => Buffer.from(text).toString('latin1')),
+      fc.constantFrom('%e2', '\xe2', '%80', '\x81', '%AE', '%a6', '\xaa'),
+      fc
+        .constantFrom('a001', 'play', 'К', 'Я', '\u202e', '\u2069', '\u200d')
+        .map((text) => Buffer.from(text).toString('latin1')),
     )
     const path = fc.array(piece, { maxLength: 8 }).map((pieces) => `/${pieces.join('')}`)
     fc.assert(
