@@ -32,7 +32,7 @@ export class OutageAccount implements Observer {
   }
 
   /** The outage that lasts, where one does. */
-  get outage(): Pick<Outage, 'beganAtMs' | 'admitted'> | undefined {
+  get outage(): Pick<Outage, 'backend' | 'beganAtMs' | 'admitted'> | undefined {
     return this.#current?.endedAtMs === undefined ? this.#current : undefined
   }
 
@@ -45,6 +45,7 @@ export class OutageAccount implements Observer {
     this.settle()
     this.#outages++
     this.#current = {
+      backend: cause,
       beganAtMs: this.#options.now(),
       endedAtMs: undefined,
       admitted: this.#early,
@@ -117,6 +118,8 @@ export class OutageAccount implements Observer {
 }
 
 interface Outage {
+  /** What began it: a failure or a status, or `slow`. */
+  readonly backend: string | number
   readonly beganAtMs: number
   endedAtMs: number | undefined
   admitted: number

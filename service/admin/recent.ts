@@ -21,6 +21,7 @@ export class Recent implements Observer {
   #samples: number[] = []
   #step: number
   #hasAnswered = false
+  #failures = 0
   readonly #now: () => number
 
   /** @param now milliseconds of a clock that never goes back */
@@ -38,8 +39,12 @@ export class Recent implements Observer {
   }
 
   onDecision({ answer, elapsedMs }: DecisionEvent): void {
-    if (answer.outcome === 'unavailable' && answer.failure === 'breaker') return
-    if (answer.outcome !== 'unavailable') this.#hasAnswered = true
+    if (answer.outcome === 'unavailable') {
+      if (answer.failure !== 'breaker') this.#failures++
+      return
+    }
+    this.#hasAnswered = true
+    this.#failures = 0
     this.#advance()
     if (this.#samples.length < MAX_SAMPLES) this.#samples.push(elapsedMs)
   }
@@ -55,7 +60,12 @@ export class Recent implements Observer {
     return this.#hasAnswered
   }
 
-  /** The backend's median latency in ms of each of the last steps, oldest first; null where it was not asked. */
+  /** How many of the last questions, in a row, the backend gave no decision to. */
+  get failures(): number {
+    return this.#failures
+  }
+
+  /** The median latency in ms of the decisions of each of the last steps, oldest first; null where there were none. */
   get latency(): (number | null)[] {
     this.#advance()
     return [...this.#medians, medianOf(this.#samples)]

@@ -24,13 +24,15 @@ export function statusOf(options: StatusOptions, { sessions, channels }: Census,
     backend: {
       type: config.backendType,
       url: withoutSecrets(config.backendUrl.href),
-      state: outage ? 'down' : recent.hasAnswered ? 'up' : 'unknown',
+      state: outage ? 'down' : recent.failures > 0 ? 'failing' : recent.hasAnswered ? 'up' : 'unknown',
+      failures: recent.failures,
       in_flight: options.questionsInFlight(),
       latency: recent.latency,
     },
     when_backend_down: config.whenBackendDown,
     outage: outage
       ? {
+          backend: outage.backend,
           since: isoTime(outage.beganAtMs, moment),
           seconds: seconds(outage.beganAtMs),
           admitted: outage.admitted,
