@@ -12,8 +12,10 @@ const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
-  '.svg': 'image/svg+xml',
 }
+
+/** A comment that has its lines to itself: one byte in six, and no browser reads it. */
+const COMMENT = /^ *(?:\/\/.*|\/\*(?:(?!\*\/)[^])*\*\/)\n/gm
 
 /** The sessions page: every file of page/, by its path. */
 export function readPage(): ReadonlyMap<string, PageFile> {
@@ -23,7 +25,7 @@ export function readPage(): ReadonlyMap<string, PageFile> {
     const type = TYPES[extname(name)]
     if (type === undefined) continue
     const path = name === 'index.html' ? '/' : `/${name}`
-    files.set(path, { body: readFileSync(join(folder, name), 'utf8'), type })
+    files.set(path, { body: readFileSync(join(folder, name), 'utf8').replaceAll(COMMENT, ''), type })
   }
   return files
 }

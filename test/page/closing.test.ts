@@ -1,5 +1,6 @@
 import { afterAll, describe, expect } from 'vitest'
 import { closeBrowser, it } from './opened.js'
+import type { Session } from '../../service/admin/page/types.js'
 import type { Stub } from './stub.js'
 
 afterAll(closeBrowser)
@@ -51,6 +52,75 @@ describe('closing a session', () => {
     expect(await focused()).toBe(labels[1])
     await expect.poll(range).toBe('1–100 of 9,999')
     expect(await focused()).toBe(labels[1])
+  })
+
+  it('undoes a block from its message', async ({ stub, open }) => {
+    const { page } = await open()
+    await page.locator('tbody button').first().click()
+    await page.getByLabel('Keep out for 24 hours').check()
+    await page.getByRole('button', { name: 'Close session' }).click()
+    const blocks = page.getByText('Kept out: 1 viewer')
+    await blocks.waitFor()
+    const undo = page.getByRole('button', { name: 'Undo' })
+    await undo.click()
+    await page.getByRole('status').getByText('is no longer kept out').waitFor()
+    await blocks.waitFor({ state: 'hidden' })
+    expect(await undo.isHidden()).toBe(true)
+    expect(stub.blocks).toEqual([])
+    // What is only closed has nothing to undo.
+    await page.locator('tbody button').first().click()
+    await page.getByRole('button', { name: 'Close session' }).click()
+    await page
+      .getByRole('status')
+      .getByText(/^Closed/)
+      .waitFor()
+    expect(await undo.isHidden()).toBe(true)
+  })
+
+  it('lists who is kept out, and lets them in again by keyboard alone', async ({ stub, open }) => {
+    const [first, second, third] = stub.sessions as [Session, Session, Session]
+    stub.blocks = [first, second, third].map((session, i) => ({
+      ...session,
+      blocked_until: new Date(Date.now() + (i + 1) * 600_000).toISOString(),
+    }))
+    const { page, focused, renewed } = await open()
+    const summary = page.getByText('Kept out: 3 viewers')
+    await summary.focus()
+    await page.keyboard.press('Enter')
+    const items = page.locator('#blocks li')
+    expect(await items.first().innerText()).toMatch(/until .*\d/)
+    expect(await items.first().innerText()).toContain(third.addr)
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Tab')
+    expect(await focused()).toContain(second.addr)
+    await page.keyboard.press('Enter')
+    await page.getByRole('status').getByText(`${second.addr} is no longer kept out`).waitFor()
+    await expect.poll(() => items.count()).toBe(2)
+    expect(await focused()).toContain(first.addr)
+    expect(asked(stub, 'DELETE')).toEqual([`DELETE /blocks/${second.client_id}`])
+    // Another operator was quicker, or its time is over.
+    stub.blocks = []
+    await page.locator('#blocks').waitFor({ state: 'hidden' })
+    expect(await focused()).toBe('region')
+    await renewed()
+  })
+
+  it('does not call a session open of which nobody knows', async ({ stub, complaints, open }) => {
+    const { page, range } = await open()
+    stub.unreachable = 'after'
+    await page.locator('tbody button').first().click()
+    await page.getByRole('button', { name: 'Close session' }).click()
+    const status = page.getByRole('status')
+    await status.getByText('The service does not answer. Look whether the session is still in').waitFor()
+    stub.unreachable = false
+    await expect.poll(range).toBe('1–100 of 9,999')
+    expect(complaints.splice(0).every((text) => text.includes('ERR_EMPTY_RESPONSE'))).toBe(true)
+    stub.failing = 403
+    await page.locator('tbody button').first().click()
+    await page.getByRole('button', { name: 'Close session' }).click()
+    await status.getByText('not closed. The service refuses this page (403)').waitFor()
+    expect(complaints.splice(0).every((text) => text.includes('403'))).toBe(true)
+    stub.failing = undefined
   })
 
   it('tells in a sentence that the session had already gone', async ({ stub, complaints, open }) => {

@@ -78,10 +78,10 @@ export const it = test.extend<Fixtures>({
         range: () => page.locator('#range').textContent(),
         async renewed() {
           const before = stub.requests.length
-          // A round is two requests, and one may be under way.
+          // A round is three requests, and one may be under way.
           await expect
             .poll(() => stub.requests.length, { timeout: 10_000 })
-            .toBeGreaterThanOrEqual(before + 4)
+            .toBeGreaterThanOrEqual(before + 6)
         },
         focused: () => page.evaluate<string>('document.activeElement.ariaLabel ?? document.activeElement.id'),
       }

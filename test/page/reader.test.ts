@@ -27,7 +27,10 @@ describe('for its reader', () => {
       [3, '3 зрителя.'],
       [7, '7 зрителей.'],
     ] as const) {
-      stub.status = { ...stub.status, outage: { since: new Date().toISOString(), seconds: 1, admitted } }
+      stub.status = {
+        ...stub.status,
+        outage: { backend: 'slow', since: new Date().toISOString(), seconds: 1, admitted },
+      }
       await page.getByRole('alert').getByText(words).waitFor()
     }
     expect(await page.locator('body').innerText()).not.toMatch(/undefined|NaN|\b(Close|Session)\b/)
@@ -35,15 +38,17 @@ describe('for its reader', () => {
 
   it.for(['light', 'dark'] as const)('can be read in %s', async (colorScheme, { stub, open }) => {
     const since = new Date().toISOString()
-    stub.status = { ...stub.status, outage: { since, seconds: 1, admitted: 1 } }
+    stub.status = { ...stub.status, outage: { backend: 503, since, seconds: 1, admitted: 1 } }
+    stub.blocks = [{ ...stub.sessions[0]!, blocked_until: since }]
     const { page } = await open({ colorScheme })
     await page.getByLabel('Source').selectOption('open-door')
     await page.getByText('Most watched').waitFor()
     await page.getByRole('alert').waitFor()
+    await page.getByText('Kept out').waitFor()
     const texts =
       'h1|#service|#outage|#summary dd|#summary dt|#backend-state|#channels span|#channels span:last-child|th|' +
       '[aria-sort]|#filters label|#filters input|td.name|td.agent|td.source|td button|#range|#next|' +
-      'dialog h2|#dialog-hint|.danger|#cancel|#unreachable'
+      'dialog h2|#dialog-hint|.danger|#cancel|#trouble|#blocks summary|#blocks li'
     for (const text of texts.split('|')) {
       const pair = await page.evaluate<Pair>(`(${PAIR_OF})(${JSON.stringify(text)})`)
       expect({ text, pair, fine: contrastOf(pair) >= 4.5 }).toEqual({ text, pair, fine: true })
@@ -59,6 +64,55 @@ describe('for its reader', () => {
     const button = await page.locator('tbody button').first().boundingBox()
     expect(button!.x + button!.width).toBeLessThanOrEqual(width)
   })
+
+  it.for([
+    [320, 'ru'],
+    [390, 'ru'],
+    [720, 'ru'],
+    [320, 'en-GB'],
+    [390, 'en-GB'],
+    [720, 'en-GB'],
+  ] as const)(
+    'cuts and covers nothing that is short in a window %i px wide, in %s',
+    async ([width, locale], { stub, open }) => {
+      const agent = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko)'
+      stub.sessions = (['backend', 'remembered', 'open-door'] as const).map((source, i) => ({
+        ...stub.sessions[i]!,
+        source,
+        addr: '198.51.100.250',
+        user_agent: agent,
+        uptime: 3_600_000 * (i + 1),
+        last_seen: new Date(Date.now() - 59.5 * 60_000).toISOString(),
+      }))
+      const { page } = await open({ viewport: { width, height: 700 }, locale })
+      const wrong = await page.evaluate<
+        string[]
+      >(`[...document.querySelectorAll('tbody tr')].flatMap((row) => {
+      const cells = [...row.cells].filter((cell) => cell.offsetParent)
+      const boxes = cells.map((cell) => {
+        const text = document.createRange()
+        text.selectNodeContents(cell)
+        const { left, top, right, bottom } = cell.getBoundingClientRect()
+        const inked = text.getBoundingClientRect()
+        const isCut = getComputedStyle(cell).overflow === 'hidden'
+        return isCut ? { left, top, right, bottom } : { left: Math.min(left, inked.left), top, right, bottom }
+      })
+      const over = cells.filter((_, i) => boxes.some((box, j) => j !== i && box.left < boxes[i].right - 1 &&
+        box.right > boxes[i].left + 1 && box.top < boxes[i].bottom - 1 && box.bottom > boxes[i].top + 1))
+      const cut = cells.filter((cell) => cell.matches('.addr, .uptime, .seen, .source, .actions') &&
+        cell.scrollWidth > cell.clientWidth)
+      return [...over, ...cut].map((cell) => cell.className + ': ' + cell.textContent)
+    })`)
+      expect(wrong).toEqual([])
+      // Nothing is sorted by that is not shown.
+      const sorted = await page
+        .locator('th:visible button')
+        .evaluateAll((all: { parentElement: { className: string } }[]) =>
+          all.map((button) => button.parentElement.className),
+        )
+      for (const column of sorted) expect(await page.locator(`td.${column}:visible`).count()).toBe(3)
+    },
+  )
 
   it('has nothing jump when figures change', async ({ stub, open }) => {
     const { page, renewed } = await open()

@@ -89,7 +89,8 @@ describe('the sessions page', () => {
     await page.reload()
     await expect.poll(() => cells('name')).toEqual(before)
     expect(await page.getByLabel('Name').inputValue()).toBe('hugo')
-    await page.goto(`${stub.url}#channel=a002`)
+    // A source that is none is left out, not looked for.
+    await page.goto(`${stub.url}#channel=a002&source=bogus`)
     await expect.poll(async () => new Set(await cells('channel'))).toEqual(new Set(['a002']))
     expect(await page.getByLabel('Name').inputValue()).toBe('')
   })
@@ -124,7 +125,10 @@ describe('the sessions page', () => {
     expect(await page.locator('#said').textContent()).toBe('')
   })
 
-  it('asks nothing while it is hidden', async ({ stub, open }) => {
+  it('asks for the status alone while it is hidden, for the title to tell of an outage', async ({
+    stub,
+    open,
+  }) => {
     const { page, renewed } = await open()
     const hide = (hidden: boolean) =>
       page.evaluate(`{
@@ -132,11 +136,19 @@ describe('the sessions page', () => {
         document.dispatchEvent(new Event('visibilitychange'))
       }`)
     await renewed()
+    await page.clock.install()
     await hide(true)
-    // A question may be under way, and no more than one round of them.
+    const isQuiet = () => stub.requests.slice(-2).every((request) => request === 'GET /status')
+    // The last round may be under way; from then on one question each half minute.
+    const later = async () => page.clock.fastForward(30_000)
+    await expect.poll(async () => (await later(), isQuiet()), { interval: 500 }).toBe(true)
     const before = stub.requests.length
-    await page.waitForTimeout(5_000)
-    expect(stub.requests.length).toBeLessThanOrEqual(before + 2)
+    stub.status = {
+      ...stub.status,
+      outage: { backend: 'timeout', since: new Date().toISOString(), seconds: 1, admitted: 0 },
+    }
+    await expect.poll(async () => (await later(), page.title()), { interval: 500 }).toMatch(/Backend outage/)
+    expect(new Set(stub.requests.slice(before))).toEqual(new Set(['GET /status']))
     await hide(false)
     await renewed()
   })

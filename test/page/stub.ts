@@ -1,29 +1,26 @@
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { extname, join } from 'node:path'
-import type { Session, Status } from '../../service/admin/page/types.js'
-import { ROOT } from '../root.js'
+import type { Block, Session, Status } from '../../service/admin/page/types.js'
+import { readPage } from '../../service/admin/page-files.js'
 import { makeUpSessions, makeUpStatus } from './made-up.js'
 
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-const TYPES: Record<string, string> = {
-  '.html': 'text/html; charset=utf-8',
-  '.js': 'text/javascript; charset=utf-8',
-  '.css': 'text/css; charset=utf-8',
-}
+const PAGE = readPage()
 
 /** The page's files, and an administration of sessions that are made up. */
 export interface Stub {
   readonly url: string
   /** What it tells; may be changed. */
   sessions: Session[]
+  blocks: Block[]
   status: Status
-  /** Closes connections instead of answering. */
-  unreachable: boolean
+  /** Closes connections instead of answering; `after`: does first what it is asked to. */
+  unreachable: boolean | 'after'
+  /** Answers everything with it, where it is set. */
+  failing: number | undefined
   /** Requests of the interface so far, `GET /sessions?…`, the newest last. */
   readonly requests: string[]
   /** How long an answer takes. */
@@ -50,11 +47,13 @@ export async function startStub(amount = 10_000): Promise<Stub> {
   const server = createServer((request, response) => {
     const { method = '', url = '' } = request
     const { pathname, searchParams } = new URL(url, 'http://stub')
-    if (!/^\/(sessions|status)/.test(pathname)) return void sendFile(pathname, response)
+    if (!/^\/(sessions|status|blocks)\b(?!\.)/.test(pathname)) return sendFile(pathname, response)
     stub.requests.push(`${method} ${url}`)
-    if (stub.unreachable) return void request.socket.destroy()
+    if (stub.unreachable === true) return void request.socket.destroy()
     setTimeout(() => {
-      const [status, answer] = reply(method, pathname, searchParams)
+      const [status, answer] =
+        stub.failing === undefined ? reply(method, pathname, searchParams) : [stub.failing, {}]
+      if (stub.unreachable) return void request.socket.destroy()
       response.writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' })
       response.end(JSON.stringify(answer))
     }, stub.latencyMs)
@@ -66,6 +65,15 @@ export async function startStub(amount = 10_000): Promise<Stub> {
     query: URLSearchParams,
   ): [status: number, answer: unknown] {
     if (pathname === '/status') return [200, stub.status]
+    if (pathname === '/blocks') return [200, { blocks: stub.blocks }]
+    const lifted = /^\/blocks\/(\w+)$/.exec(pathname)?.[1]
+    if (lifted !== undefined) {
+      const before = stub.blocks.length
+      stub.blocks = stub.blocks.filter(({ client_id }) => client_id !== lifted)
+      return stub.blocks.length < before
+        ? [200, { lifted: true }]
+        : [404, { error: 'There is no such block.' }]
+    }
     const id = /^\/sessions\/(\w+)$/.exec(pathname)?.[1]
     if (id === undefined) return list(query)
     const session = stub.sessions.find(({ client_id }) => client_id === id)
@@ -74,6 +82,7 @@ export async function startStub(amount = 10_000): Promise<Stub> {
     stub.sessions = stub.sessions.filter((other) => other !== session)
     const minutes = { '10m': 10, '1h': 60, '24h': 1440 }[query.get('block') ?? '']
     const until = minutes === undefined ? null : new Date(Date.now() + minutes * 60_000).toISOString()
+    if (until !== null) stub.blocks = [...stub.blocks, { ...session, blocked_until: until }]
     return [200, { closed: true, blocked_until: until }]
   }
 
@@ -81,7 +90,8 @@ export async function startStub(amount = 10_000): Promise<Stub> {
     const [offset, limit] = [Number(query.get('offset') ?? 0), Number(query.get('limit') ?? 100)]
     const sort = query.get('sort') ?? '-last_seen'
     const field = fields[sort.replace(/^-/, '') as keyof typeof fields]
-    if (!field || offset + limit > 10_000) return [400, { error: 'A wrong parameter.' }]
+    const isSource = ['', 'backend', 'remembered', 'open-door'].includes(query.get('source') ?? '')
+    if (!field || !isSource || offset + limit > 10_000) return [400, { error: 'A wrong parameter.' }]
     const is = (name: string, value: string) => !query.get(name) || query.get(name) === value
     const part = (query.get('name') ?? '').toLowerCase()
     const matching = stub.sessions.filter(
@@ -100,13 +110,11 @@ export async function startStub(amount = 10_000): Promise<Stub> {
     return [200, { total: matching.length, offset, limit, sessions }]
   }
 
-  async function sendFile(pathname: string, response: ServerResponse): Promise<void> {
-    const name = pathname === '/' ? 'index.html' : pathname.slice(1)
-    const body = await readFile(join(ROOT, 'service/admin/page', name)).catch(() => undefined)
-    if (body === undefined) return void response.writeHead(404).end()
-    sentBytes += body.length
-    const type = TYPES[extname(name)] ?? 'application/octet-stream'
-    response.writeHead(200, { 'Content-Type': type, 'Content-Security-Policy': POLICY }).end(body)
+  function sendFile(pathname: string, response: ServerResponse): void {
+    const file = PAGE.get(pathname)
+    if (file === undefined) return void response.writeHead(404).end()
+    sentBytes += Buffer.byteLength(file.body)
+    response.writeHead(200, { 'Content-Type': file.type, 'Content-Security-Policy': POLICY }).end(file.body)
   }
 
   server.listen(0, '127.0.0.1')
@@ -115,8 +123,10 @@ export async function startStub(amount = 10_000): Promise<Stub> {
   const stub: Stub = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
     sessions,
+    blocks: [],
     status: makeUpStatus(sessions, Date.now()),
     unreachable: false,
+    failing: undefined,
     latencyMs: 5,
     requests: [],
     get sentBytes() {

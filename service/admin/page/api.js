@@ -4,14 +4,11 @@
 /** Longest wait for an answer. */
 const PATIENCE_MS = 10_000
 
-/** The service answered, but not with what was asked for. */
+/** There is an answer, but not what was asked for. Its sentence is English, so that the page has its own. */
 export class Refusal extends Error {
-  /**
-   * @param {number} status
-   * @param {string} sentence the service's own, in English; may be empty
-   */
-  constructor(status, sentence) {
-    super(sentence)
+  /** @param {number} status */
+  constructor(status) {
+    super()
     this.status = status
   }
 }
@@ -36,6 +33,5 @@ export async function ask(path, options = {}) {
   // A header without milliseconds is half a second behind on average.
   if (!Number.isNaN(date)) aheadMs = Math.abs(date - Date.now()) < 2000 ? 0 : date + 500 - Date.now()
   if (response.ok) return response.json()
-  const { error } = await response.json().catch(() => ({ error: '' }))
-  throw new Refusal(response.status, String(error ?? ''))
+  throw new Refusal(response.status)
 }

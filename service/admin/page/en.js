@@ -1,10 +1,9 @@
 // @ts-check
 import { count, some } from './format.js'
 
-export default {
+export default /** @satisfies {import('./types.js').Sentences} */ ({
   sessions: 'Sessions',
-  service: (/** @type {string} */ version, /** @type {string} */ uptime) =>
-    `nginx-hls-auth ${version}, up ${uptime}`,
+  service: (version, uptime) => `nginx-hls-auth ${version}, up ${uptime}`,
   summary: 'Now',
   watching: 'watching now',
   open: 'open sessions',
@@ -13,16 +12,26 @@ export default {
   inFlight: 'questions in flight',
   backend: 'backend',
   up: 'answers',
-  upIn: (/** @type {number} */ ms) => `answers in ${count(ms)} ms`,
-  down: 'does not answer',
+  upIn: (ms) => `answers in ${count(ms)} ms`,
+  failing: (n) => `failures in a row: ${count(n)}`,
   unknown: 'not asked yet',
-  outages: (/** @type {number} */ n) => some(n, 'outage so far', 'outages so far'),
-  latency: (/** @type {number} */ now, /** @type {number} */ most) =>
+  causes: {
+    slow: 'too slow',
+    refused: 'refuses connections',
+    reset: 'breaks connections off',
+    dns: 'its name is not found',
+    tls: 'no secure connection (TLS)',
+    timeout: 'no answer in time',
+    malformed: 'its answer is no HTTP',
+    error: 'cannot be asked',
+  },
+  status: (status) => `status ${status}`,
+  outages: (n) => some(n, 'outage so far', 'outages so far'),
+  latency: (now, most) =>
     `Backend's answers in the last five minutes: last ${count(now)} ms, slowest ${count(most)} ms`,
-  noLatency: 'Backend not asked in the last five minutes',
+  noLatency: 'No answer of the backend in the last five minutes',
   mostWatched: 'Most watched',
-  showChannel: (/** @type {string} */ channel, /** @type {number} */ n) =>
-    `${channel}: ${some(n, 'viewer', 'viewers')}`,
+  showChannel: (channel, n) => `${channel}: ${some(n, 'viewer', 'viewers')}`,
   filters: 'Filter',
   channel: 'Channel',
   name: 'Name',
@@ -38,23 +47,18 @@ export default {
   caption: 'Open sessions, renewed every two seconds',
   never: 'never',
   due: 'now',
-  fromBackend: 'backend',
-  fromRemembered: 'remembered',
-  fromOpenDoor: 'open door',
+  sources: { backend: 'backend', remembered: 'remembered', 'open-door': 'open door' },
   close: 'Close',
-  closeWhom: (/** @type {string} */ who, /** @type {string} */ channel) =>
-    `Close: ${who}, channel ${channel}`,
+  closeWhom: (who, channel) => `Close: ${who}, channel ${channel}`,
   pages: 'Pages',
-  range: (/** @type {number} */ from, /** @type {number} */ to, /** @type {number} */ total) =>
-    `${count(from)}–${count(to)} of ${count(total)}`,
-  reach: (/** @type {number} */ most) =>
-    `Only the first ${count(most)} can be paged through; filter to see others.`,
+  range: (from, to, total) => `${count(from)}–${count(to)} of ${count(total)}`,
+  reach: (most) => `Only the first ${count(most)} can be paged through; filter to see others.`,
   previous: 'Previous',
   next: 'Next',
   loading: 'Asking the service…',
   nobody: 'Nobody is watching.',
   noMatch: 'No session matches. Channel and address must be whole; part of a name is enough.',
-  matches: (/** @type {number} */ n) => some(n, 'session matches', 'sessions match'),
+  matches: (n) => some(n, 'session matches', 'sessions match'),
   closeTitle: 'Close this session?',
   andThen: 'Afterwards',
   closeOnly: 'Close only: the backend may admit again',
@@ -64,21 +68,34 @@ export default {
   closeHint: 'nginx may repeat its last answer for a few seconds more (EDGE_TTL).',
   cancel: 'Cancel',
   closeSession: 'Close session',
-  closed: (/** @type {string} */ who, /** @type {string} */ channel) => `Closed: ${who} on ${channel}.`,
-  blocked: (/** @type {string} */ until) => `Kept out until ${until}.`,
-  gone: (/** @type {string} */ who, /** @type {string} */ channel) =>
-    `${who} on ${channel}: this session had already ended.`,
-  notClosed: (/** @type {string} */ who, /** @type {string} */ why) => `${who}: not closed. ${why}`,
-  outage: (/** @type {string} */ since) => `The backend has not answered since ${since}.`,
+  closed: (who, channel) => `Closed: ${who} on ${channel}.`,
+  blocked: (until) => `Kept out until ${until}.`,
+  gone: (who, channel) => `${who} on ${channel}: this session had already ended.`,
+  notClosed: (who, why) => `${who}: not closed. ${why}`,
+  unsure: (who, why) => `${who}: ${why} Look whether the session is still in the list.`,
+  undo: 'Undo',
+  blocks: (n) => `Kept out: ${some(n, 'viewer', 'viewers')}`,
+  until: (time) => `until ${time}`,
+  lift: 'Let in again',
+  liftWhom: (addr, channel) => `Let in again: ${addr}, channel ${channel}`,
+  lifted: (addr, channel) => `${addr} is no longer kept out of ${channel}.`,
+  notLifted: (addr, why) => `${addr}: ${why} Look whether the block is still in the list.`,
+  outage: (since, cause) => `Outage of the backend since ${since}: ${cause}.`,
   outageAllow: 'New viewers are let in unchecked; known ones keep their decision.',
   outageDeny: 'New viewers are refused; known ones keep their decision.',
-  outageSoFar: (/** @type {number} */ n, /** @type {string} */ lasting) =>
-    `Let in so far: ${some(n, 'viewer', 'viewers')}. Lasting ${lasting}.`,
-  outageTitle: 'Backend down',
-  unreachable: (/** @type {string} */ since) =>
-    `The service has not been reached since ${since}. This page shows what it last said, and goes on trying.`,
-  refusing: (/** @type {number} */ status) =>
-    `The service answers this page with ${status}. Load the page again, and give the token if it asks.`,
+  outageSoFar: (n, lasting) => `Let in so far: ${some(n, 'viewer', 'viewers')}. Lasting ${lasting}.`,
+  outageTitle: 'Backend outage',
+  unreachable: (since) => `The service has not been reached since ${since}.`,
+  answered: (status) =>
+    status === 401 || status === 403
+      ? `The service refuses this page (${status}). Load it again, and give the token if it asks.`
+      : status === 503
+        ? 'The service has too much to do (503).'
+        : status === 500
+          ? 'A bug in the service (500): its log says more.'
+          : `The answer is ${status}.`,
+  goesOn: 'This page shows what it last said, and goes on trying.',
   noAnswer: 'The service does not answer.',
   unreachableTitle: 'Service unreachable',
-}
+  staleTitle: 'Not up to date',
+})

@@ -1,11 +1,14 @@
 // @ts-check
 /** Looks after the page: what is asked, when, and who is told. */
 import { ask, Refusal } from './api.js'
+import { showBlocks } from './blocks.js'
 import { createCloseDialog } from './close-dialog.js'
+import { createDeeds } from './deeds.js'
 import { byId, setText } from './dom.js'
 import { at, count } from './format.js'
-import { showStatus, showTitle, showUnreachable } from './summary.js'
-import { createTable, whoIs } from './table.js'
+import { hint } from './message.js'
+import { showStatus, showTrouble } from './summary.js'
+import { createTable } from './table.js'
 import { FILTERS, hashOf, isFiltered, PAGE, queryOf, REACH, readView } from './view.js'
 import { startWatch } from './watch.js'
 import { translate, words } from './words.js'
@@ -17,13 +20,11 @@ const DEBOUNCE_MS = 100
 translate()
 /** @type {Record<string, any>} by the filter's name */
 const fields = Object.fromEntries(FILTERS.map((name) => [name, document.querySelector(`[name=${name}]`)]))
-const sources = [
-  ['', words.anySource],
-  ['backend', words.fromBackend],
-  ['remembered', words.fromRemembered],
-  ['open-door', words.fromOpenDoor],
-]
-fields.source.append(...sources.map(([value, text]) => new Option(text, value)))
+const sources = Object.entries(words.sources)
+fields.source.append(
+  new Option(words.anySource, ''),
+  ...sources.map(([value, text]) => new Option(text, value)),
+)
 
 let view = readView(location.hash)
 /** Something else is looked at than the table shows. */
@@ -35,7 +36,8 @@ const table = createTable({
   onSort: (sort) => look({ sort: view.sort === sort ? `-${sort}` : sort, offset: 0 }),
   onClose: (session) => dialog.open(session),
 })
-const dialog = createCloseDialog((session, block) => watch.first(() => closeSession(session, block)))
+const deeds = createDeeds({ queue: (deed) => watch.first(deed), onGone: removeRow })
+const dialog = createCloseDialog(deeds.close)
 
 // ── What is looked at
 
@@ -87,57 +89,52 @@ window.addEventListener('hashchange', () => {
 
 /** @param {AbortSignal} signal */
 async function refresh(signal) {
-  try {
-    // A change of view drops the question, so this is the answer to what is looked at.
-    showSessions(await ask(`sessions?${queryOf(view)}`, { signal }))
-  } catch (error) {
-    if (!(error instanceof Refusal) || error.status !== 400) throw error
-    showSessions({ total: 0, offset: 0, limit: PAGE, sessions: [] }, error.message)
-  }
+  // Who looks at another window sees this one's title alone.
+  const isSeen = !document.hidden
+  // A change of view drops the question, so this is the answer to what is looked at.
+  if (isSeen) showSessions(await ask(`sessions?${queryOf(view)}`, { signal }))
   const status = await ask('status', { signal })
   showStatus(status, view.channel, (channel) => {
     // A second press takes the filter away.
     fields.channel.value = view.channel === channel ? '' : channel
     onFilter()
   })
-  for (const option of fields.source.options) {
-    const n = status.sessions[option.value]
-    // Not while it is open, perhaps.
-    if (n !== undefined && fields.source !== document.activeElement) {
-      setText(option, `${sources.find(([value]) => value === option.value)?.[1]} (${count(n)})`)
+  // Not while it is open, perhaps.
+  if (fields.source !== document.activeElement) {
+    for (const [i, [source, text]] of sources.entries()) {
+      setText(fields.source.options[i + 1], `${text} (${count(status.sessions[source])})`)
     }
   }
+  if (isSeen) showBlocks((await ask('blocks', { signal })).blocks, deeds.lift)
 }
 
 /** @param {unknown} error */
 function showFailure(error) {
-  showUnreachable(
-    error instanceof Refusal && error.status < 500
-      ? words.refusing(error.status)
-      : words.unreachable(at(reachedAt)),
+  const isAnswer = error instanceof Refusal
+  showTrouble(
+    `${isAnswer ? words.answered(error.status) : words.unreachable(at(reachedAt))} ${words.goesOn}`,
+    isAnswer ? words.staleTitle : words.unreachableTitle,
   )
   if (!answered) setText(byId('empty'), words.noAnswer)
 }
 
-/**
- * @param {import('./types.js').Sessions} answer
- * @param {string} [wrong] what the service finds wrong with the filter
- */
-function showSessions({ total, offset, sessions }, wrong) {
+/** @param {import('./types.js').Sessions} answer */
+function showSessions({ total, offset, sessions }) {
   if (sessions.length === 0 && offset > 0)
     return look({ offset: Math.max(0, Math.ceil(total / PAGE) - 1) * PAGE })
+  answered = true
   performance.mark('update')
   table.show(sessions, { anew, opened: dialog.session?.client_id })
   const empty = byId('empty')
   empty.hidden = sessions.length > 0
-  if (sessions.length === 0) setText(empty, wrong || (isFiltered(view) ? words.noMatch : words.nobody))
+  if (sessions.length === 0) setText(empty, isFiltered(view) ? words.noMatch : words.nobody)
   setText(
     byId('range'),
     sessions.length === 0 ? '' : words.range(offset + 1, offset + sessions.length, total),
   )
   turnable(byId('previous'), byId('next'), offset > 0)
   turnable(byId('next'), byId('previous'), offset + PAGE < Math.min(total, REACH))
-  if (offset + PAGE >= REACH && total > REACH) setMessage(words.reach(REACH))
+  if (offset + PAGE >= REACH && total > REACH) hint(words.reach(REACH))
   if (anew) {
     byId('region').scrollTop = 0
     if (isFiltered(view))
@@ -161,49 +158,12 @@ function turnable(button, other, can) {
   if (focused && !can) other.focus()
 }
 
-// ── Closing
-
-/**
- * @param {Session} session
- * @param {string} block
- */
-async function closeSession(session, block) {
-  const who = whoIs(session)
-  try {
-    const query = block === '' ? '' : `?block=${block}`
-    const { blocked_until: until } = await ask(`sessions/${session.client_id}${query}`, { method: 'DELETE' })
-    const closed = words.closed(who, session.channel_id)
-    say(until === null ? closed : `${closed} ${words.blocked(at(until))}`)
-    removeRow(session)
-  } catch (error) {
-    if (error instanceof Refusal && error.status === 404) {
-      say(words.gone(who, session.channel_id))
-      removeRow(session)
-    } else say(words.notClosed(who, error instanceof Refusal ? error.message : words.noAnswer))
-  }
-}
-
 /** @param {Session} session */
 function removeRow(session) {
   const region = byId('region')
   const near = table.remove(session.client_id)
   // Only a focus that went with the row; whoever moved on meanwhile is left alone.
   if (document.activeElement === document.body) (near ?? region).focus({ preventScroll: near === undefined })
-}
-
-/** @param {string} sentence */
-function say(sentence) {
-  setMessage(sentence)
-  setText(byId('said'), sentence)
-}
-
-/** @type {number | undefined} */
-let fading
-/** @param {string} sentence */
-function setMessage(sentence) {
-  setText(byId('message'), sentence)
-  clearTimeout(fading)
-  fading = setTimeout(() => setText(byId('message'), ''), 20_000)
 }
 
 setText(byId('empty'), words.loading)
@@ -214,12 +174,7 @@ const watch = startWatch({
   refresh,
   onAnswer() {
     reachedAt = Date.now()
-    answered = true
-    showUnreachable('')
-    showTitle()
+    showTrouble()
   },
-  onFailure(error) {
-    showFailure(error)
-    showTitle()
-  },
+  onFailure: showFailure,
 })

@@ -1,5 +1,5 @@
 // @ts-check
-/** The line of totals, and the two banners. */
+/** The line of totals, and what is wrong: the two banners, the window's title and icon. */
 import { arrange, byId, setText } from './dom.js'
 import { at, count, duration, longDuration } from './format.js'
 import { words } from './words.js'
@@ -11,6 +11,9 @@ const CALM_MS = 50
 const WIDTH = 120
 const HEIGHT = 24
 const POINTS = 60
+
+const ALARM =
+  'data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 2 2"><circle cx="1" cy="1" r="1" fill="red"/></svg>'
 
 /** @type {Map<string, HTMLLIElement>} */
 const channels = new Map()
@@ -33,14 +36,19 @@ export function showStatus(status, chosen, onChannel) {
 }
 
 /** @param {Status} status */
-function showBackend({ backend, outages }) {
+function showBackend({ backend, outage, outages }) {
   const past = outages > 0 ? [words.outages(outages)] : []
   setText(byId('backend-what'), [backend.type, ...past, backend.url].join(', '))
   byId('backend-what').title = backend.url
   const asked = backend.latency.filter((ms) => ms !== null)
   const last = asked.at(-1)
-  const state = backend.state === 'up' && last !== undefined ? words.upIn(last) : words[backend.state]
-  setText(byId('backend-state'), state)
+  const states = {
+    up: last === undefined ? words.up : words.upIn(last),
+    failing: words.failing(backend.failures),
+    down: outage && causeOf(outage),
+    unknown: words.unknown,
+  }
+  setText(byId('backend-state'), states[backend.state] ?? '')
   byId('backend').dataset.state = backend.state
 
   const most = Math.max(CALM_MS, ...asked)
@@ -111,30 +119,41 @@ function channelItem(id, onChannel) {
   return item
 }
 
+/** @param {NonNullable<Status['outage']>} outage */
+const causeOf = ({ backend: cause }) =>
+  typeof cause === 'number' ? words.status(cause) : words.causes[cause]
+
 /** @param {Status} status */
 function showOutage({ outage, when_backend_down: door }) {
   const banner = byId('outage')
   banner.hidden = outage === null
   const [since, policy, soFar] = banner.children
-  setText(since, outage ? words.outage(at(outage.since)) : '')
+  setText(since, outage ? words.outage(at(outage.since), causeOf(outage)) : '')
   setText(policy, outage ? (door === 'allow' ? words.outageAllow : words.outageDeny) : '')
   setText(soFar, outage ? words.outageSoFar(outage.admitted, duration(outage.seconds)) : '')
 }
 
-/** @param {string} sentence empty when all is well */
-export function showUnreachable(sentence) {
-  const banner = byId('unreachable')
+/**
+ * Says why what is shown is not up to date.
+ *
+ * @param {string} [sentence] none when it is
+ * @param {string} [title]
+ */
+export function showTrouble(sentence = '', title = '') {
+  const banner = byId('trouble')
   banner.hidden = sentence === ''
   setText(banner, sentence)
+  showTitle(title || (byId('outage').hidden ? '' : words.outageTitle))
 }
 
-/** The window's title tells what is wrong to whoever looks at another one. */
-export function showTitle() {
-  const wrong = !byId('unreachable').hidden
-    ? words.unreachableTitle
-    : !byId('outage').hidden
-      ? words.outageTitle
-      : undefined
-  const title = wrong === undefined ? words.sessions : `⚠ ${wrong} – ${words.sessions}`
-  if (document.title !== title) document.title = title
+/**
+ * The window's title and icon tell what is wrong to whoever looks at another one.
+ *
+ * @param {string} wrong empty for nothing
+ */
+function showTitle(wrong) {
+  const title = wrong === '' ? words.sessions : `⚠ ${wrong} – ${words.sessions}`
+  if (document.title === title) return
+  document.title = title
+  byId('icon').href = wrong === '' ? 'data:,' : ALARM
 }

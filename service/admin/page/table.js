@@ -11,12 +11,6 @@ import { words } from './words.js'
  *   session: Session }} Row
  */
 
-const SOURCES = {
-  backend: words.fromBackend,
-  remembered: words.fromRemembered,
-  'open-door': words.fromOpenDoor,
-}
-
 /**
  * Columns from left to right: `sort` is the service's word for its order, none where it has none; `whole` marks texts
  * that may be longer than their column.
@@ -43,7 +37,7 @@ const COLUMNS = [
     sort: 'last_seen',
     text: (session) => fromNow(Math.min(0, Date.parse(session.last_seen) - serviceNow())),
   },
-  { name: 'source', title: words.source, text: (session) => SOURCES[session.source] ?? session.source },
+  { name: 'source', title: words.source, text: (session) => words.sources[session.source] ?? session.source },
   { name: 'expires', title: words.expires, sort: 'expires', text: expiry, hint: expiryAt },
 ]
 

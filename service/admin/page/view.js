@@ -1,5 +1,6 @@
 // @ts-check
 /** What is looked at: kept in the address after #, so that a link or a reload shows the same. */
+import { words } from './words.js'
 
 /** The names of the service's own parameters. */
 export const FILTERS = /** @type {const} */ (['channel', 'name', 'ip', 'source'])
@@ -23,12 +24,13 @@ const DEFAULT_SORT = 'uptime'
 export function readView(hash) {
   const said = new URLSearchParams(hash.replace(/^#/, ''))
   const sort = said.get('sort') ?? ''
+  const source = said.get('source') ?? ''
   const offset = Math.floor(Number(said.get('offset')) / PAGE) * PAGE
   return {
     channel: said.get('channel') ?? '',
     name: said.get('name') ?? '',
     ip: said.get('ip') ?? '',
-    source: said.get('source') ?? '',
+    source: Object.hasOwn(words.sources, source) ? source : '',
     sort: SORTABLE.includes(sort.replace(/^-/, '')) ? sort : DEFAULT_SORT,
     offset: offset >= 0 && offset < REACH ? offset : 0,
   }

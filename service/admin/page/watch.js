@@ -1,7 +1,8 @@
 // @ts-check
-/** Asks one question at a time, again and again, and none while nobody looks. */
+/** Asks one question at a time, again and again, and seldom while nobody looks. */
 
 const PERIOD_MS = 2000
+const HIDDEN_PERIOD_MS = 30_000
 
 /**
  * @param {object} options
@@ -17,7 +18,6 @@ export function startWatch({ refresh, onAnswer, onFailure }) {
 
   async function watch() {
     for (;;) {
-      if (document.hidden) await new Promise((resolve) => (wake = () => resolve(undefined)))
       for (let errand; (errand = errands.shift());) await errand()
       asking = new AbortController()
       const { signal } = asking
@@ -29,7 +29,7 @@ export function startWatch({ refresh, onAnswer, onFailure }) {
       }
       if (signal.aborted) continue
       await new Promise((resolve) => {
-        const timer = setTimeout(resolve, PERIOD_MS)
+        const timer = setTimeout(resolve, document.hidden ? HIDDEN_PERIOD_MS : PERIOD_MS)
         wake = () => {
           clearTimeout(timer)
           resolve(undefined)
@@ -38,15 +38,15 @@ export function startWatch({ refresh, onAnswer, onFailure }) {
     }
   }
 
-  document.addEventListener('visibilitychange', () => {
-    if (!document.hidden) wake()
-  })
-  void watch()
-
   const askNow = () => {
     asking.abort()
     wake()
   }
+  document.addEventListener('visibilitychange', () => {
+    if (!document.hidden) askNow()
+  })
+  void watch()
+
   return {
     /** Drops a question that is under way, as its answer is no longer wanted, and asks anew. */
     askNow,
