@@ -120,6 +120,11 @@ describe('closing a session', () => {
     await page.getByRole('button', { name: 'Close session' }).click()
     await status.getByText('not closed. The service refuses this page (403)').waitFor()
     expect(complaints.splice(0).every((text) => text.includes('403'))).toBe(true)
+    stub.failing = 409
+    await page.locator('tbody button').first().click()
+    await page.getByRole('button', { name: 'Close session' }).click()
+    await status.getByText('another service has this session by now').waitFor()
+    expect(complaints.splice(0).every((text) => text.includes('409'))).toBe(true)
     stub.failing = undefined
   })
 

@@ -30,8 +30,9 @@ export function createDeeds({ queue, onGone }) {
       else say(`${closed} ${words.blocked(at(until))}`, () => lift({ ...session, blocked_until: until }))
       onGone(session)
     } catch (error) {
-      if (statusOf(error) === 404) {
-        say(words.gone(who, session.channel_id))
+      const gone = { 404: words.gone, 409: words.elsewhere }[statusOf(error)]
+      if (gone !== undefined) {
+        say(gone(who, session.channel_id))
         onGone(session)
       } else say((statusOf(error) < 500 ? words.notClosed : words.unsure)(who, reasonOf(error)))
     }

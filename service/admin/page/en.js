@@ -71,6 +71,8 @@ export default /** @satisfies {import('./types.js').Sentences} */ ({
   closed: (who, channel) => `Closed: ${who} on ${channel}.`,
   blocked: (until) => `Kept out until ${until}.`,
   gone: (who, channel) => `${who} on ${channel}: this session had already ended.`,
+  elsewhere: (who, channel) =>
+    `${who} on ${channel}: another service has this session by now. Close it on its page.`,
   notClosed: (who, why) => `${who}: not closed. ${why}`,
   unsure: (who, why) => `${who}: ${why} Look whether the session is still in the list.`,
   undo: 'Undo',

@@ -72,6 +72,8 @@ export default {
   closed: (who, channel) => `Сессия закрыта: ${who}, канал ${channel}.`,
   blocked: (until) => `Блокировка до ${until}.`,
   gone: (who, channel) => `${who}, канал ${channel}: эта сессия уже завершилась.`,
+  elsewhere: (who, channel) =>
+    `${who}, канал ${channel}: эта сессия уже у другого сервиса. Закройте её на его странице.`,
   notClosed: (who, why) => `${who}: сессия не закрыта. ${why}`,
   unsure: (who, why) => `${who}: ${why} Посмотрите, осталась ли сессия в списке.`,
   undo: 'Отменить блокировку',

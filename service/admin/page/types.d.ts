@@ -86,6 +86,7 @@ export interface Sentences {
   closed(who: string, channel: string): string
   blocked(until: string): string
   gone(who: string, channel: string): string
+  elsewhere(who: string, channel: string): string
   notClosed(who: string, why: string): string
   unsure(who: string, why: string): string
   blocks(n: number): string
