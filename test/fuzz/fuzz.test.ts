@@ -28,7 +28,8 @@ describe('a viewer who asks for anything', () => {
       'X-Original-URI /play/a001$hls_folder;',
     ],
   ])('is seen to get more where %s', async (_, file, from, to) => {
-    const { holes } = await fuzz({ count: 4_000, seed: 1, changes: [[file, from, to]] })
+    // Found within some thousands as a rule; what nginx remembers depends on how requests happen to follow each other.
+    const { holes } = await fuzz({ count: 200_000, seed: 1, changes: [[file, from, to]] })
     expect(holes.join('\n')).toContain('served what belongs to another channel')
   })
 })
