@@ -105,7 +105,8 @@ describe('closing a session', () => {
     await renewed()
   })
 
-  it('does not call a session open of which nobody knows', async ({ stub, complaints, open }) => {
+  it('does not call a session open of which nobody knows', async ({ stub, allowed, open }) => {
+    allowed.push('ERR_EMPTY_RESPONSE', '403', '409')
     const { page, range } = await open()
     stub.unreachable = 'after'
     await page.locator('tbody button').first().click()
@@ -114,21 +115,19 @@ describe('closing a session', () => {
     await status.getByText('The service does not answer. Look whether the session is still in').waitFor()
     stub.unreachable = false
     await expect.poll(range).toBe('1–100 of 9,999')
-    expect(complaints.splice(0).every((text) => text.includes('ERR_EMPTY_RESPONSE'))).toBe(true)
     stub.failing = 403
     await page.locator('tbody button').first().click()
     await page.getByRole('button', { name: 'Close session' }).click()
     await status.getByText('not closed. The service refuses this page (403)').waitFor()
-    expect(complaints.splice(0).every((text) => text.includes('403'))).toBe(true)
     stub.failing = 409
     await page.locator('tbody button').first().click()
     await page.getByRole('button', { name: 'Close session' }).click()
     await status.getByText('another service has this session by now').waitFor()
-    expect(complaints.splice(0).every((text) => text.includes('409'))).toBe(true)
     stub.failing = undefined
   })
 
-  it('tells in a sentence that the session had already gone', async ({ stub, complaints, open }) => {
+  it('tells in a sentence that the session had already gone', async ({ stub, allowed, open }) => {
+    allowed.push('404')
     const { page } = await open()
     await page.locator('tbody button').first().click()
     stub.sessions = stub.sessions.slice(0, 0)
@@ -136,6 +135,5 @@ describe('closing a session', () => {
     await page.getByRole('status').getByText('this session had already ended').waitFor()
     expect(asked(stub, 'DELETE').length).toBe(1)
     expect(asked(stub, 'DELETE')[0]).toMatch(/^DELETE \/sessions\/\w{32}$/)
-    expect(complaints.splice(0)).toEqual([expect.stringContaining('404')])
   })
 })

@@ -19,7 +19,9 @@ export interface Opened {
 
 interface Fixtures {
   readonly stub: Stub
-  /** What the browser complains about: a broken policy, exceptions, anything on the console. */
+  /** Parts of what the browser may complain about in this test, to be added to before it does. */
+  readonly allowed: string[]
+  /** What it complains about: a broken policy, exceptions, anything on the console. */
   readonly complaints: string[]
   /** A window of 1280 by 800 in English, unless told otherwise. */
   readonly open: (options?: BrowserContextOptions, hash?: string) => Promise<Opened>
@@ -50,10 +52,12 @@ export const it = test.extend<Fixtures>({
     await use(stub)
     await stub.stop()
   },
-  complaints: async ({}, use) => {
+  allowed: async ({}, use) => use([]),
+  complaints: async ({ allowed }, use) => {
     const complaints: string[] = []
     await use(complaints)
-    if (complaints.length > 0) throw new Error(`the browser complains: ${complaints.join('; ')}`)
+    const others = complaints.filter((text) => !allowed.some((part) => text.includes(part)))
+    if (others.length > 0) throw new Error(`the browser complains: ${others.join('; ')}`)
   },
   open: async ({ stub, complaints }, use) => {
     let close = async () => {}

@@ -58,7 +58,8 @@ describe('when something is wrong', () => {
     [503, 'The service has too much to do (503).'],
     [401, 'The service refuses this page (401).'],
     [404, 'The answer is 404.'],
-  ] as const)('a service that answers %i is reached', async ([status, words], { stub, complaints, open }) => {
+  ] as const)('a service that answers %i is reached', async ([status, words], { stub, allowed, open }) => {
+    allowed.push(String(status))
     const { page } = await open()
     stub.failing = status
     const alert = page.getByRole('alert')
@@ -67,14 +68,14 @@ describe('when something is wrong', () => {
     expect(await page.title()).toMatch(/Not up to date/)
     stub.failing = undefined
     await alert.waitFor({ state: 'hidden' })
-    expect(complaints.splice(0).every((text) => text.includes(String(status)))).toBe(true)
   })
 
   it('a service that is not reached is another matter, and what was known stays', async ({
     stub,
-    complaints,
+    allowed,
     open,
   }) => {
+    allowed.push('ERR_EMPTY_RESPONSE')
     const { page, rows } = await open()
     stub.unreachable = true
     await page.getByRole('alert').getByText('The service has not been reached since').waitFor()
@@ -85,7 +86,6 @@ describe('when something is wrong', () => {
     await page.getByRole('status').getByText('The service does not answer. Look whether').waitFor()
     stub.unreachable = false
     await page.getByRole('alert').waitFor({ state: 'hidden' })
-    expect(complaints.splice(0).every((text) => text.includes('ERR_EMPTY_RESPONSE'))).toBe(true)
   })
 
   it('what viewers send is text, whatever it looks like', async ({ stub, open }) => {
