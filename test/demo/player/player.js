@@ -16,9 +16,11 @@ function show(state, words, status = '') {
 }
 
 async function freshToken() {
+  const before = element('token').value
   const response = await fetch('demo/token', { cache: 'no-store' })
-  issued = (await response.text()).trim()
-  element('token').value = issued
+  const token = (await response.text()).trim()
+  // What has been typed or chosen meanwhile counts.
+  if (element('token').value === before) element('token').value = issued = token
 }
 
 async function play() {
