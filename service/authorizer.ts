@@ -12,6 +12,7 @@ import {
   type WhenBackendDown,
 } from './decision.js'
 import { credentialsIn, requestKeyOf, sessionKeyOf, viewerKeyOf, type Session } from './session.js'
+import type { KeptBlock } from './archive/session-archive.js'
 import type { BlockList } from './block-list.js'
 import type { Denial } from './denial-memory.js'
 import { EdgeAnswers, keepFromEdge, refuseOnce } from './edge-answers.js'
@@ -70,8 +71,12 @@ export interface Authorizer {
    * @returns false where another service has the session by now, which goes on with it unless it is blocked
    */
   close(session: Session, blockMs: number): boolean
-  /** Closes the sessions of viewers whom another service has blocked. To be called now and then. */
-  closeBlocked(): void
+  /**
+   * Closes the sessions of viewers whom another service has blocked. To be called now and then.
+   *
+   * @param kept blocks of the last start
+   */
+  closeBlocked(kept?: readonly KeptBlock[]): void
   /** How many questions wait for the backend. */
   readonly questionsInFlight: number
   /** Resolves when none of those that are in flight now is any more. */
@@ -102,6 +107,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   const recheckMs = options.sessionRecheckMs ?? backend.recheckMs
   const questions = new Questions({ ...options, recheckMs })
   const answers = new EdgeAnswers(options.edgeTtlMs, now)
+  const stillToClose = new Set<string>()
   const rechecks = new Rechecks({
     ...options,
     queue: options.recheckQueue,
@@ -130,24 +136,36 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   /** What is remembered, or what the backend says now. */
   function decide(request: AccessRequest, place: Place): Decision | Promise<Decision> {
     const { key, channelId } = place
+    const remembered = decideFromMemory(request, place)
+    if (remembered !== undefined) return remembered
+    const known = (store.denial(key) ?? store.denial(requestKeyOf(key, request)))?.refusal
+    if (breaker.isOpen) return decideUnasked(request, place, known)
+    const decision = questions.once(key, () => askInTurn(request, place, known))
+    // It was a re-check whose session is gone. nginx does not wait for another question.
+    return decision.then(
+      (made) => made ?? decideFromMemory(request, place) ?? refuseOnce(known ?? 403, 'kept', channelId),
+    )
+  }
+
+  function decideFromMemory(request: AccessRequest, place: Place): Decision | undefined {
+    const { key, channelId } = place
     const blocked = refuseBlocked(place)
     if (blocked !== undefined) return blocked
     // Without credentials the key is the viewer's own.
     const session = place.isTokenless ? store.newestSession(key) : store.session(key)
     if (session !== undefined) return admitKnown(session, channelId)
 
-    const denial = store.denial(key)
-    if (denial !== undefined && now() < denial.freshUntilMs) return refuseAt(place, 'remembered', denial)
-    const unreadable = store.denial(requestKeyOf(key, request))
-    if (unreadable !== undefined && now() < unreadable.freshUntilMs)
-      return refuseOnce(unreadable.refusal, 'remembered', channelId)
-    const known = denial?.refusal ?? unreadable?.refusal
+    const denial = freshDenial(key)
+    if (denial !== undefined) return refuseAt(place, 'remembered', denial)
+    const unreadable = freshDenial(requestKeyOf(key, request))
+    if (unreadable !== undefined) return refuseOnce(unreadable.refusal, 'remembered', channelId)
     const others = place.isTokenless ? store.recallNewest(key) : store.recall(key)
-    if (others !== undefined) return admitKnown(others, channelId)
-    if (breaker.isOpen) return decideUnasked(request, place, known)
-    const decision = questions.once(key, () => askInTurn(request, place, known))
-    // A re-check whose session is gone decides nothing.
-    return decision.then((made) => made ?? decide(request, place))
+    return others && admitKnown(others, channelId)
+  }
+
+  function freshDenial(key: string): Denial | undefined {
+    const denial = store.denial(key)
+    return denial !== undefined && now() < denial.freshUntilMs ? denial : undefined
   }
 
   async function askInTurn(
@@ -219,23 +237,32 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     answer: Answer,
   ): Decision {
     const { openedAtMs } = session
+    // A request that came when the breaker had just opened may have been admitted unasked.
+    const meanwhile = store.session(place.key)
+    const about = meanwhile ?? session
     const verdict = judge(
       answer,
-      known,
+      meanwhile ? 'allow' : known,
       options.whenBackendDown,
       breaker.isServingOthers(request.clientIp, openedAtMs),
     )
-    questions.learn(session, answer)
-    questions.report(session, verdict, answer, openedAtMs, { isRecheck: false, wasUndecided: false })
-    // A request that came when the breaker had just opened may have been admitted unasked.
-    const meanwhile = store.session(place.key)
-    if (meanwhile !== undefined && verdict.source !== 'backend')
-      return answers.admit(meanwhile, 'kept', place.channelId)
-    if (meanwhile !== undefined && !verdict.allow) store.close(meanwhile, 'refused')
+    const wasUndecided = meanwhile?.source === 'open-door'
+    questions.learn(about, answer)
+    questions.report(about, verdict, answer, openedAtMs, { isRecheck: meanwhile !== undefined, wasUndecided })
+    if (meanwhile !== undefined) {
+      if (verdict.source === 'backend') rechecks.forget(meanwhile)
+      if (verdict.allow) {
+        store.changed(meanwhile)
+        return answers.admit(meanwhile, verdict.source, place.channelId)
+      }
+      store.close(meanwhile, 'refused')
+    }
     if (verdict.allow) {
-      // An operator may have blocked him while the backend was asked.
+      // An operator may have blocked him, or closed what he had, while the backend was asked.
       const blocked = refuseBlocked(place)
       if (blocked !== undefined) return blocked
+      const closed = freshDenial(place.key)
+      if (closed !== undefined) return refuseAt(place, 'remembered', closed)
       session.lastSeenAtMs = now()
       store.open(session)
       if (verdict.source === 'open-door') rechecks.watch(session)
@@ -248,20 +275,36 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       rememberDenial(requestKeyOf(place.key, request), verdict.refusal, options.denyTtlMs)
       return refuseOnce(verdict.refusal, verdict.source, place.channelId)
     }
+    // The refusal that is known may be about this one request.
+    if (verdict.source === 'kept' && store.denial(place.key) === undefined)
+      return refuseOnce(verdict.refusal, verdict.source, place.channelId)
     return refuseAt(place, verdict.source, rememberDenial(place.key, verdict.refusal, options.denyTtlMs))
   }
 
   function close(session: Session, blockMs: number): boolean {
     if (blockMs > 0) blocks.add(session, now() + blockMs)
     const isOurs = closeOne(session)
-    const unusedSinceMs = now() - UNUSED_MS - options.edgeTtlMs
-    for (const other of store.sessionsOf(session.viewerKey))
-      if (blockMs > 0 || (isOurs && other.lastSeenAtMs < unusedSinceMs)) closeOne(other)
+    if (blockMs > 0) closeViewer(session.viewerKey)
+    else if (isOurs && options.tokenlessRequests === 'session') {
+      const unusedSinceMs = now() - UNUSED_MS - options.edgeTtlMs
+      for (const other of store.sessionsOf(session.viewerKey))
+        if (other.lastSeenAtMs < unusedSinceMs) closeOne(other)
+      store.dropOthers(session.viewerKey)
+    }
     return isOurs
   }
 
-  function closeBlocked(): void {
-    for (const viewerKey of blocks.learn()) store.sessionsOf(viewerKey).forEach(closeOne)
+  function closeBlocked(kept?: readonly KeptBlock[]): void {
+    const viewers = [...blocks.learn(kept), ...stillToClose]
+    stillToClose.clear()
+    // The block may have been lifted.
+    for (const viewerKey of viewers) if (blocks.untilMs(viewerKey) !== undefined) closeViewer(viewerKey)
+  }
+
+  /** As many of his sessions as may be at once; the others' turn comes. He is refused already. */
+  function closeViewer(viewerKey: string): void {
+    store.sessionsOf(viewerKey).forEach(closeOne)
+    if (store.sessionsOf(viewerKey).length > 0) stillToClose.add(viewerKey)
   }
 
   /** False where it is another service's by now. */

@@ -1,4 +1,4 @@
-import { closestMatch } from 'leven'
+import leven from 'leven'
 import { formatDuration, parseDuration } from './duration.js'
 import type { WhenBackendDown } from './decision.js'
 import { MAX_RECHECK_MS, MIN_RECHECK_MS } from './session.js'
@@ -60,8 +60,11 @@ export class ConfigError extends Error {
   }
 }
 
-/** A name that differs by so many characters from a setting's is misspelt; short ones have too many neighbours. */
-const MISSPELT = { maxDistance: 2, minLength: 8 }
+/**
+ * A name that differs by so many characters from a setting's is misspelt; the shorter it is, the more neighbours it has.
+ * SESSION_ID is what other programs set.
+ */
+const MISSPELT = { minLength: 8, longFrom: 12, long: 2, short: 1 }
 
 /**
  * Reads the settings from the environment. An empty value counts as not set, as compose files pass it. A name that is
@@ -209,14 +212,19 @@ export function parseConfig(env: Environment): Config {
       formatDuration(config.backendSlowMs),
       'must not be above BACKEND_TIMEOUT, or 0 for never',
     )
-  const targets = [...names].filter((name) => name.length >= MISSPELT.minLength)
   for (const other of Object.keys(env)) {
-    if (names.has(other) || !env[other]) continue
-    const meant = closestMatch(other.toUpperCase(), targets, MISSPELT)
+    if (names.has(other) || !env[other] || other === 'SESSION_ID') continue
+    const meant = [...names].find((name) => isMisspelt(other.toUpperCase(), name))
     if (meant) problems.push(`${other} is no setting: is ${meant} meant?`)
   }
   if (problems.length > 0) throw new ConfigError(problems)
   return config
+}
+
+function isMisspelt(other: string, name: string): boolean {
+  if (name.length < MISSPELT.minLength) return false
+  const most = name.length < MISSPELT.longFrom ? MISSPELT.short : MISSPELT.long
+  return leven(other, name, { maxDistance: most + 1 }) <= most
 }
 
 /** Whether a name or an address to listen on, or one that a browser asks, is reached from this machine alone. */

@@ -9,6 +9,9 @@ import type { SessionStore } from './session-store.js'
 /** Most viewers who are asked about by themselves; others are when their next request comes. */
 const MAX_UNDECIDED = 10_000
 
+/** Most that are looked at in one go. */
+const MAX_VISITS = 500
+
 export interface RechecksOptions {
   readonly questions: Questions
   readonly answers: EdgeAnswers
@@ -69,18 +72,14 @@ export class Rechecks {
   askAboutUndecided(): void {
     const { questions, breaker, store, most, now } = this.#options
     let room = most - questions.size
+    let visits = MAX_VISITS
     for (const session of this.#undecided) {
-      if (room <= 0 || !breaker.isAskable) return
-      if (now() < session.recheckAtMs) continue
-      if (!store.has(session)) {
-        this.#undecided.delete(session)
-        continue
-      }
-      if (!this.ask(session)) continue
+      if (room <= 0 || visits-- <= 0 || !breaker.isAskable) return
       // Behind all others, should it be asked about again.
       this.#undecided.delete(session)
+      if (!store.has(session)) continue
       this.#undecided.add(session)
-      room--
+      if (now() >= session.recheckAtMs && this.ask(session)) room--
     }
   }
 
@@ -97,7 +96,11 @@ export class Rechecks {
     const { channelId } = partsOf(session.key)
     if (verdict.source === 'backend') this.#undecided.delete(session)
     // An operator may have closed it meanwhile.
-    if (!store.has(session)) return undefined
+    if (!store.has(session)) {
+      // One that had to make room is open again: its token may work only once.
+      if (!verdict.allow || answer.outcome !== 'allow' || store.denial(session.key)) return undefined
+      store.open(session)
+    }
     if (verdict.allow) {
       store.changed(session)
       return answers.admit(session, verdict.source, channelId)

@@ -69,7 +69,6 @@ export async function startService(config: Config, log: Logger): Promise<Running
   const denialMs = Math.max(idleMs, config.denyTtlMs + 2 * config.edgeTtlMs)
   const store = new SessionStore({ ...observer, idleMs, denialMs, maxSessions, maxDenials, now, archive })
   const blocks = new BlockList(now, archive)
-  blocks.learn(kept)
   for (const session of sessions) store.restore(session)
   // Only the stack's own lines: a message may quote what a viewer sent.
   const onError = (error: Error) => log.error({ error: error.name, stack: stackOnly(error) }, 'a bug')
@@ -108,6 +107,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
     onCrowd,
     onError,
   })
+  authorizer.closeBlocked(kept)
   let isForeignReported = false
   const app = createApp({
     authorizer,

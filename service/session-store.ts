@@ -1,6 +1,7 @@
 import { DenialMemory, type Denial } from './denial-memory.js'
 import type { Session } from './session.js'
 import type { SessionArchive } from './archive/session-archive.js'
+import { SeenList, type Seen } from './seen-list.js'
 import { ShardedMap } from './sharded-map.js'
 
 export interface SessionStoreOptions {
@@ -9,8 +10,8 @@ export interface SessionStoreOptions {
   /** A denial is kept at least so long. */
   readonly denialMs: number
   /**
-   * Most sessions remembered; beyond it the one seen longest ago goes. One whose texts are longer than
-   * {@link CHARACTERS_OF_ONE} counts as several, so that no viewer decides how much memory they take.
+   * Most sessions remembered; beyond it the one seen longest ago goes, of those with very long texts first. One whose texts
+   * are longer than {@link CHARACTERS_OF_ONE} counts as several, so that no viewer decides how much memory they take.
    */
   readonly maxSessions: number
   /** Most denials remembered; beyond it the older half goes. */
@@ -29,17 +30,21 @@ export interface SessionStoreOptions {
  */
 export type CloseReason = 'idle' | 'full' | 'replaced' | 'refused' | 'operator' | 'moved'
 
+/** After so long without a request here its viewer may have been at another service: nginx tries that for 10 s. */
+const AWAY_MS = 10_000
+
 /** A usual session has half as many characters. */
 const CHARACTERS_OF_ONE = 512
+
+/** With more it has to make room before all others do: one viewer can have many of these. */
+const LONG_CHARACTERS = 2_048
 
 /** Most sessions of one viewer that are gone through at once. */
 const MAX_OF_VIEWER = 1_000
 
 /** A session with its neighbours: by last request among all, and by opening among its viewer's. */
-interface Entry {
+interface Entry extends Seen<Entry> {
   readonly session: Session
-  seenBefore: Entry | undefined
-  seenAfter: Entry | undefined
   openedBefore: Entry | undefined
   openedAfter: Entry | undefined
 }
@@ -52,8 +57,8 @@ export class SessionStore {
   readonly #entries = new ShardedMap<Entry>()
   readonly #newestOfViewer = new ShardedMap<Entry>()
   #weight = 0
-  #seenLast: Entry | undefined
-  #seenFirst: Entry | undefined
+  readonly #usual = new SeenList<Entry>()
+  readonly #long = new SeenList<Entry>()
   readonly #denials: DenialMemory
   readonly #options: SessionStoreOptions
 
@@ -109,6 +114,11 @@ export class SessionStore {
     return this.#takeOver(this.#options.archive.findNewest(viewerKey))
   }
 
+  /** Forgets the sessions of a viewer that other services have. */
+  dropOthers(viewerKey: string): void {
+    this.#options.archive.dropOthers(viewerKey)
+  }
+
   #takeOver(session: Session | undefined): Session | undefined {
     if (session === undefined) return undefined
     this.restore(session)
@@ -130,10 +140,17 @@ export class SessionStore {
     this.#entries.set(session.key, entry)
     this.#weight += weightOf(session)
     this.#linkOpened(entry)
-    this.#appendSeen(entry)
+    this.#listOf(entry).append(entry)
     this.#denials.delete(session.key)
-    while (this.#weight > this.#options.maxSessions && this.#seenFirst !== entry)
-      this.#forget(this.#seenFirst!, 'full')
+    while (this.#weight > this.#options.maxSessions) {
+      const [next] = [this.#long.first, this.#usual.first].filter((one) => one !== undefined && one !== entry)
+      if (next === undefined) return
+      this.#forget(next, 'full')
+    }
+  }
+
+  #listOf({ session }: Entry): SeenList<Entry> {
+    return charactersOf(session) > LONG_CHARACTERS ? this.#long : this.#usual
   }
 
   /** Puts it behind those of its viewer that were opened later: there are some where another service had it. */
@@ -198,9 +215,9 @@ export class SessionStore {
   /** Forgets what is idle, at most `most` of it. Called now and then it gives memory back; answers are right without it. */
   sweep(most: number): void {
     this.#denials.renew()
-    for (let count = 0; count < most && this.#seenFirst && this.#isIdle(this.#seenFirst); count++) {
-      this.#forget(this.#seenFirst, 'idle')
-    }
+    for (const list of [this.#usual, this.#long])
+      for (let count = 0; count < most && list.first && this.#isIdle(list.first); count++)
+        this.#forget(list.first, 'idle')
   }
 
   #isIdle({ session }: Entry): boolean {
@@ -214,21 +231,24 @@ export class SessionStore {
       return undefined
     }
     const nowMs = this.#options.now()
+    // He may have been at another service since.
+    if (nowMs - entry.session.lastSeenAtMs > AWAY_MS && this.#options.archive.hasLost(entry.session)) {
+      this.#remove(entry, 'moved')
+      return undefined
+    }
     entry.session.lastSeenAtMs = nowMs
     // Not each time: after a restart a session may seem a quarter of its idle time older than it is.
     if (nowMs - entry.session.archivedAtMs > this.#options.idleMs / 4) {
       entry.session.archivedAtMs = nowMs
       this.#options.archive.put(entry.session)
     }
-    if (entry !== this.#seenLast) {
-      this.#unlinkSeen(entry)
-      this.#appendSeen(entry)
-    }
+    this.#listOf(entry).renew(entry)
     return entry.session
   }
 
   #forget(entry: Entry, reason: CloseReason): CloseReason {
-    const isOurs = this.#options.archive.release(entry.session, reason === 'refused' || reason === 'operator')
+    const why = reason === 'refused' ? 'refused' : reason === 'operator' ? 'closed' : 'forgotten'
+    const isOurs = this.#options.archive.release(entry.session, why)
     const told = isOurs ? reason : 'moved'
     this.#remove(entry, told)
     return told
@@ -238,33 +258,22 @@ export class SessionStore {
     const { session, openedBefore, openedAfter } = entry
     this.#entries.delete(session.key)
     this.#weight -= weightOf(session)
-    this.#unlinkSeen(entry)
+    this.#listOf(entry).remove(entry)
     if (openedBefore) openedBefore.openedAfter = openedAfter
     if (openedAfter) openedAfter.openedBefore = openedBefore
     else if (openedBefore) this.#newestOfViewer.set(session.viewerKey, openedBefore)
     else this.#newestOfViewer.delete(session.viewerKey)
     this.#options.onClosed?.(session, reason)
   }
-
-  #appendSeen(entry: Entry): void {
-    entry.seenBefore = this.#seenLast
-    entry.seenAfter = undefined
-    if (this.#seenLast) this.#seenLast.seenAfter = entry
-    else this.#seenFirst = entry
-    this.#seenLast = entry
-  }
-
-  #unlinkSeen({ seenBefore, seenAfter }: Entry): void {
-    if (seenBefore) seenBefore.seenAfter = seenAfter
-    else this.#seenFirst = seenAfter
-    if (seenAfter) seenAfter.seenBefore = seenBefore
-    else this.#seenLast = seenBefore
-  }
 }
 
 /** How many usual sessions need as much memory. */
-function weightOf({ key, viewerKey, path, query }: Session): number {
-  return Math.ceil((key.length + viewerKey.length + path.length + query.length) / CHARACTERS_OF_ONE)
+function weightOf(session: Session): number {
+  return Math.ceil(charactersOf(session) / CHARACTERS_OF_ONE)
+}
+
+function charactersOf({ key, viewerKey, path, query }: Session): number {
+  return key.length + viewerKey.length + path.length + query.length
 }
 
 function* sessionsOf(entries: Iterable<Entry>): Generator<Session> {

@@ -128,13 +128,16 @@ export function openArchive(options: OpenArchiveOptions): OpenedArchive {
     owed.set(about, write)
     if (owed.size > MAX_OWED) owed.delete(owed.keys().next().value!)
   }
-  const succeed = () => {
-    if (!hasFailed || now() < pausedUntilMs) return
-    hasFailed = false
-    options.onRecovery()
+  const settle = () => {
     // What cannot be written now either is owed again.
     const writes = [...owed]
     for (const [about, write] of writes) attempt(write, about)
+  }
+  const succeed = () => {
+    if (now() < pausedUntilMs) return
+    if (hasFailed) options.onRecovery()
+    hasFailed = false
+    if (owed.size > 0) settle()
   }
   /** @param about where it must not be lost */
   const attempt = (write: () => Promise<unknown>, about?: string) => {
@@ -166,36 +169,53 @@ export function openArchive(options: OpenArchiveOptions): OpenedArchive {
   for (const { viewerKey, untilMs } of blocks)
     if (untilMs <= now()) attempt(() => blockBase.remove(digestOf(viewerKey)))
   // What this service has put itself is in its memory, or was forgotten a moment ago.
-  const isOthers = (one: KeptSession | undefined) => one !== undefined && one.by !== instance && isUsable(one)
+  const isOthers = ({ key: hash, value }: { key: Buffer; value: KeptSession | undefined }) =>
+    value !== undefined && value.by !== instance && isUsable(value) && !owed.has(nameOf(hash))
+  /** Whether another service has it since it was last put here. */
+  const isTaken = (kept: KeptSession, session: Session) =>
+    kept.by !== instance && kept.seenAt > session.archivedAtMs + toWall() + 1
+  const keptOf = (viewerKey: string) => {
+    const start = digestOf(viewerKey)
+    const end = Buffer.concat([start, Buffer.alloc(DIGEST_BYTES + 1, 0xff)])
+    const range = database.getRange({ start, end, limit: MAX_OF_VIEWER })
+    return [...range].filter(({ value }) => viewerKeyIn(value.key) === viewerKey)
+  }
 
   const archive: SessionArchive = {
     put(session) {
       const hash = hashOfSession(session)
-      if (owed.size > 0) owed.delete(hash.toString('latin1'))
+      if (owed.size > 0) owed.delete(nameOf(hash))
       attempt(() => database.put(hash, keep(session, toWall(), instance)))
     },
-    release(session, isRefused) {
+    release(session, why) {
       const hash = hashOfSession(session)
-      const by = look(() => database.get(hash))?.by
-      if (by !== undefined && by !== instance) return false
-      attempt(() => database.remove(hash), isRefused ? hash.toString('latin1') : undefined)
+      const kept = look(() => database.get(hash))
+      if (kept !== undefined && why !== 'refused' && isTaken(kept, session)) return false
+      attempt(() => database.remove(hash), why === 'forgotten' ? undefined : nameOf(hash))
       return true
+    },
+    hasLost(session) {
+      const kept = look(() => database.get(hashOfSession(session)))
+      return kept === undefined ? archive.refusal(session.key) !== undefined : isTaken(kept, session)
+    },
+    dropOthers(viewerKey) {
+      for (const one of look(() => keptOf(viewerKey).filter(isOthers)) ?? [])
+        attempt(() => database.remove(one.key), nameOf(one.key))
     },
     find: (key) =>
       look(() => {
-        const one = database.get(hashOfSession({ viewerKey: viewerKeyIn(key), key }))
-        return isOthers(one) && one!.key === key ? revive(one!, toWall(), now()) : undefined
+        const hash = hashOfSession({ viewerKey: viewerKeyIn(key), key })
+        const value = database.get(hash)
+        return isOthers({ key: hash, value }) && value!.key === key
+          ? revive(value!, toWall(), now())
+          : undefined
       }),
     findNewest: (viewerKey) =>
       look(() => {
-        const start = digestOf(viewerKey)
-        const end = Buffer.concat([start, Buffer.alloc(DIGEST_BYTES + 1, 0xff)])
-        const range = [...database.getRange({ start, end, limit: MAX_OF_VIEWER })]
-        const [newest] = range
-          .map(({ value }) => value)
-          .filter((one) => isOthers(one) && viewerKeyIn(one.key) === viewerKey)
-          .toSorted((one, other) => other.openedAt - one.openedAt)
-        return newest && revive(newest, toWall(), now())
+        const [newest] = keptOf(viewerKey)
+          .filter(isOthers)
+          .toSorted((one, other) => other.value.openedAt - one.value.openedAt)
+        return newest && revive(newest.value, toWall(), now())
       }),
     refuse: (key, refusal) => attempt(() => young().put(digestOf(key), [refusal, wallNow()])),
     pardon(key) {
@@ -211,7 +231,7 @@ export function openArchive(options: OpenArchiveOptions): OpenedArchive {
     block({ viewerKey, sessionId, untilMs }) {
       const hash = digestOf(viewerKey)
       const until = untilMs + toWall()
-      attempt(() => blockBase.put(hash, { viewerKey, sessionId, until }), hash.toString('latin1'))
+      attempt(() => blockBase.put(hash, { viewerKey, sessionId, until }), nameOf(hash))
       // Another number than any service has seen.
       attempt(() => counters.put(CHANGE_OF_BLOCKS, Math.random()), CHANGE_OF_BLOCKS)
     },
@@ -235,6 +255,7 @@ export function openArchive(options: OpenArchiveOptions): OpenedArchive {
     },
     async close() {
       try {
+        settle()
         // After a failure LMDB may wait for ever.
         if (!hasFailed) await root.flushed
         await root.close()
@@ -263,6 +284,8 @@ const FORMAT = { keyEncoding: 'binary', encoding: 'msgpack' } as const
 const CHANGE_OF_BLOCKS = 'blocks'
 
 const viewerKeyIn = (key: string) => viewerKeyOf(key, partsOf(key).credentials)
+
+const nameOf = (hash: Buffer) => hash.toString('latin1')
 
 /** One viewer's sessions stand side by side. */
 const hashOfSession = ({ viewerKey, key }: Pick<Session, 'viewerKey' | 'key'>) =>

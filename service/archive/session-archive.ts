@@ -9,12 +9,17 @@ export interface SessionArchive {
   /** Takes a session in, or what has changed about it. */
   put(session: Session): void
   /**
-   * Removes a session that this service has forgotten, unless it is another's by now.
+   * Removes a session that this service has forgotten, or that an operator has closed here, unless it is another's by now;
+   * and one that was refused in any case. What is closed or refused does not come back at the next start, also where it
+   * cannot be removed at once.
    *
-   * @param isRefused it must not come back at the next start, also where it cannot be removed at once
-   * @returns false where it is another's
+   * @returns false where it is another's and stays
    */
-  release(session: Session, isRefused: boolean): boolean
+  release(session: Session, why: 'forgotten' | 'closed' | 'refused'): boolean
+  /** Whether another service has taken this session over, or has ended it. */
+  hasLost(session: Session): boolean
+  /** Removes what other services have of this viewer. */
+  dropOthers(viewerKey: string): void
   /** Another service's session of this key. */
   find(key: string): Session | undefined
   /** The session that this viewer has opened last at another service. */
@@ -45,6 +50,8 @@ export interface KeptBlock {
 export const NO_ARCHIVE: SessionArchive = {
   put() {},
   release: () => true,
+  hasLost: () => false,
+  dropOthers() {},
   find: () => undefined,
   findNewest: () => undefined,
   refuse() {},

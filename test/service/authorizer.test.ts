@@ -59,7 +59,7 @@ function authorizer(options: Partial<AuthorizerOptions> = {}): Authorizer {
   store = new SessionStore({
     idleMs: 600_000,
     denialMs: 600_000,
-    maxSessions: 1_000,
+    maxSessions: 2_000,
     maxDenials: 1_000,
     now: () => nowMs,
     archive: NO_ARCHIVE,
@@ -452,12 +452,20 @@ describe('while the backend is down', () => {
     expect(events.at(-1)?.verdict).toMatchObject({ allow: false, source: 'closed-door' })
   })
 
-  it.each([400, 403])('who was refused with %d is refused still', async (status) => {
-    const auth = authorizer()
-    await decide(auth, 'token=1', { outcome: 'deny', status })
-    nowMs += 60_000
-    expect(await decide(auth, 'token=1', DOWN)).toMatchObject({ ...refused, source: 'kept' })
-  })
+  it.each([
+    [403, refused],
+    [400, allowed],
+  ])(
+    'who was refused with %d is refused still, and with 400 for that one request',
+    async (status, others) => {
+      const auth = authorizer()
+      await decide(auth, 'token=1', { outcome: 'deny', status })
+      nowMs += 60_000
+      expect(await decide(auth, 'token=1', DOWN)).toMatchObject({ ...refused, source: 'kept' })
+      nowMs += 60_000
+      expect(await decide(auth, 'token=1', DOWN, { path: '/play/a/y.ts' })).toMatchObject(others)
+    },
+  )
 
   it('the closed door remembers nothing: the next request asks again', async () => {
     const auth = authorizer({ whenBackendDown: 'deny' })
@@ -505,13 +513,14 @@ describe('while the backend is down', () => {
   })
 })
 
+/** Five addresses find the backend down. */
+async function breakIt(auth: Authorizer): Promise<void> {
+  for (let viewer = 0; viewer < 5; viewer++) await decide(auth, `token=first${viewer}`, DOWN)
+  backend.asked.length = 0
+}
+
 describe('while the breaker is open', () => {
   /** Five viewers whose questions fail. */
-  async function breakIt(auth: Authorizer): Promise<void> {
-    for (let viewer = 0; viewer < 5; viewer++) await decide(auth, `token=first${viewer}`, DOWN)
-    backend.asked.length = 0
-  }
-
   it('nobody waits: new viewers get what the operator chose, known ones what they have', async () => {
     for (const whenBackendDown of ['allow', 'deny'] as const) {
       const auth = authorizer({ whenBackendDown })
@@ -555,6 +564,7 @@ describe('while the breaker is open', () => {
     await answerFirst(DOWN)
     const { sessionId } = (await meanwhile) as Decision & { allowed: true }
     expect(await first).toMatchObject({ ...allowed, source: 'kept', sessionId })
+    expect(events.filter(({ verdict }) => verdict.source === 'open-door')).toHaveLength(6)
     expect(auth.authorize(request('token=1'))).toMatchObject({ ...allowed, sessionId })
   })
 
@@ -566,6 +576,7 @@ describe('while the breaker is open', () => {
     expect(auth.authorize(request('token=thief'))).toMatchObject(allowed)
     await answerFirst(DENY)
     expect(await first).toMatchObject(refused)
+    expect(events.at(-1)).toMatchObject({ wasUndecided: true, verdict: { allow: false } })
     expect(auth.authorize(request('token=thief'))).toMatchObject(refused)
   })
 
@@ -700,6 +711,23 @@ describe('a session that an operator closes', () => {
     expect(await decide(auth, 'token=3', ALLOW)).toMatchObject(allowed)
   })
 
+  it('with a block takes all of its viewer with it, in turns, unless it is lifted before', async () => {
+    const blocks = new BlockList(() => nowMs, NO_ARCHIVE)
+    for (const isLifted of [false, true]) {
+      const auth = authorizer({ blocks })
+      await decide(auth, 'token=1', ALLOW)
+      const session = store.newestSession(keyOf(tokenless))!
+      for (let copy = 0; copy < 1_500; copy++)
+        store.open({ ...session, key: keyOf(request(`token=copy${copy}`)).concat(`copy${copy}`) })
+      auth.close(session, 600_000)
+      expect(store.sessionCount).toBe(500)
+      if (isLifted) blocks.lift(session.id)
+      auth.closeBlocked()
+      expect(store.sessionCount).toBe(isLifted ? 500 : 0)
+      blocks.lift(session.id)
+    }
+  })
+
   it('with a block is not followed by one about which the backend was being asked', async () => {
     const auth = authorizer()
     await decide(auth, 'token=1', ALLOW)
@@ -712,18 +740,40 @@ describe('a session that an operator closes', () => {
     expect(store.sessionCount).toBe(0)
   })
 
-  it('is closed for whoever waits for a re-check of it, too', async () => {
-    const auth = authorizer({ denyTtlMs: 1_000, edgeTtlMs: 0 })
-    await decide(auth, 'token=1', ALLOW)
-    nowMs += 180_000
+  it.each([DOWN, ALLOW])(
+    'is closed for whoever waits for a re-check of it, without another question: %j',
+    async (answer) => {
+      const auth = authorizer({ denyTtlMs: 1_000, edgeTtlMs: 0 })
+      await decide(auth, 'token=1', ALLOW)
+      nowMs += 180_000
+      expect(auth.authorize(request('token=1'))).toMatchObject(allowed)
+      auth.close(store.newestSession(keyOf(tokenless))!, 0)
+      nowMs += 1_000
+      const late = auth.authorize(request('token=1'))
+      await backend.answer(answer)
+      expect(await late).toMatchObject({ ...refused, source: 'kept' })
+      expect([store.sessionCount, backend.asked.length]).toEqual([0, 2])
+    },
+  )
+
+  it('is not opened again by an answer about its viewer that was under way', async () => {
+    const auth = authorizer()
+    void auth.authorize(request('token=1'))
+    const answerFirst = backend.hold()
+    await breakIt(auth)
     expect(auth.authorize(request('token=1'))).toMatchObject(allowed)
     auth.close(store.newestSession(keyOf(tokenless))!, 0)
-    nowMs += 1_000
-    const late = auth.authorize(request('token=1'))
-    await backend.answer(DOWN)
-    await backend.answer(DOWN)
-    expect(await late).toMatchObject({ ...refused, source: 'kept' })
-    expect(store.sessionCount).toBe(0)
+    await answerFirst(ALLOW)
+    expect(auth.authorize(request('token=1'))).toMatchObject({ ...refused, source: 'remembered' })
+  })
+
+  it('leaves those that no player uses alone where each request brings a token', async () => {
+    const auth = authorizer({ tokenlessRequests: 'backend' })
+    await decide(auth, 'token=neighbour', ALLOW)
+    await decide(auth, 'token=1', ALLOW)
+    nowMs += 60_000
+    auth.close(store.newestSession(keyOf(tokenless))!, 0)
+    expect(auth.authorize(request('token=neighbour'))).toMatchObject(allowed)
   })
 
   it('is not opened again by a re-check that was under way', async () => {

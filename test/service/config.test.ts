@@ -139,6 +139,8 @@ describe('settings', () => {
       http_proxy: 'http://x/',
       MAX_DENIAL: '',
       LOG_FORMAT: 'x',
+      SESSION_ID: 'x',
+      EDGE_URL: 'x',
     }
     const kubernetes = {
       BACKEND_PORT: 'x',

@@ -140,6 +140,8 @@ describe('a full store', () => {
   })
 })
 
+const LIMITS = { idleMs: 1_000, denialMs: 1_000, maxDenials: 100 }
+
 describe('memory', () => {
   it('is given to fewer sessions where their texts are long, of which viewers choose a part', () => {
     store = new SessionStore({
@@ -151,12 +153,28 @@ describe('memory', () => {
       archive: NO_ARCHIVE,
     })
     for (const key of ['1', '2', '3', '4', '5']) open(key)
-    open('x'.repeat(3_500))
-    expect(['1', '2', '3', '4', '5'].filter((key) => store.session(key))).toEqual(['3', '4', '5'])
+    open('x'.repeat(1_500))
+    open('y'.repeat(1_500))
+    expect(store.sessionCount).toBe(6)
+    open('z'.repeat(1_500))
+    expect(['1', '2', '3', '4', '5'].filter((key) => store.session(key))).toEqual(['5'])
+  })
+
+  it('is not taken from those that are watched by one who opens many with long texts', () => {
+    store = new SessionStore({ ...LIMITS, maxSessions: 100, now: () => nowMs, archive: NO_ARCHIVE })
+    for (let viewer = 0; viewer < 50; viewer++) open(String(viewer))
+    for (let count = 0; count < 500; count++) open(String(count).repeat(3_000))
+    expect(Array.from({ length: 50 }, (_, viewer) => store.session(String(viewer)))).not.toContain(undefined)
+    for (let viewer = 50; viewer < 100; viewer++) open(String(viewer))
+    expect([store.sessionCount, store.session('0')?.key]).toEqual([100, '0'])
+    // It may be alone.
+    store = new SessionStore({ ...LIMITS, maxSessions: 1, now: () => nowMs, archive: NO_ARCHIVE })
+    open('x'.repeat(100_000))
     open('y'.repeat(100_000))
-    expect(store.sessionCount).toBe(1)
-    open('6')
-    expect([store.sessionCount, store.session('6')?.key]).toEqual([1, '6'])
+    expect([store.sessionCount, store.session('y'.repeat(100_000))?.key.length]).toEqual([1, 100_000])
+    nowMs = 5_000
+    store.sweep(10)
+    expect(store.sessionCount).toBe(0)
   })
 })
 
@@ -193,8 +211,8 @@ describe('the archive', () => {
     const archive: SessionArchive = {
       ...NO_ARCHIVE,
       put: ({ key }) => calls.push(`put ${key}`),
-      release: ({ key }, isRefused) => {
-        calls.push(`release ${key}${isRefused ? ', refused' : ''}`)
+      release: ({ key }, why) => {
+        calls.push(`release ${key}, ${why}`)
         return key !== '4'
       },
       find: (key) => (key === '1' ? first : undefined),
@@ -219,9 +237,9 @@ describe('the archive', () => {
     store.sweep(10)
     expect(calls.filter((call) => !call.startsWith('put'))).toEqual([
       'release 1, refused',
-      'release 2',
-      'release 3',
-      'release 4',
+      'release 2, forgotten',
+      'release 3, forgotten',
+      'release 4, forgotten',
     ])
     expect(closed).toEqual(['1 refused', '2 full', '3 idle', '4 moved'])
   })

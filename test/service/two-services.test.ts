@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { open } from 'lmdb'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { parseConfig } from '../../service/config.js'
@@ -20,6 +21,7 @@ vi.mock('../../service/clock.js', async (original) => {
 
 let folder: string
 let backend: Server
+let answer: number
 let receiver: Server
 let reported: SessionEvent[]
 let one: RunningService
@@ -41,7 +43,8 @@ async function start(port: number): Promise<RunningService> {
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'nginx-hls-auth-pair-'))
   reported = []
-  backend = createServer((_, response) => response.end()).listen(0, '127.0.0.1')
+  answer = 200
+  backend = createServer((_, response) => response.writeHead(answer).end()).listen(0, '127.0.0.1')
   receiver = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -79,6 +82,14 @@ async function admin({ adminPort }: RunningService, path: string, method = 'GET'
   return { status: reply.status, body: (await reply.json()) as Record<string, unknown> }
 }
 
+/** Sessions in the archive, as committed. */
+async function keptCount(): Promise<number> {
+  const kept = open({ path: join(folder, 'sessions'), readOnly: true, maxDbs: 5 })
+  const count = kept.openDB({ name: 'sessions', keyEncoding: 'binary' }).getCount()
+  await kept.close()
+  return count
+}
+
 const idsAt = async (service: RunningService) =>
   ((await admin(service, '/sessions')).body.sessions as { client_id: string }[]).map((each) => each.client_id)
 
@@ -114,6 +125,17 @@ it('a session is closed where it is, and reported as closed once', async () => {
   expect(await statusAt(one, '')).toBe(200)
   expect((await admin(one, `/sessions/${id}`, 'DELETE')).status).toBe(200)
   expect(await statusAt(one, '')).toBe(403)
+  await expect.poll(() => reported.map(({ event }) => event)).toEqual(['opened', 'closed'])
+})
+
+it('a session that is closed where it is does not go on where it was', async () => {
+  const id = await moveThereAndBack()
+  ahead.ms += 31_000
+  expect((await admin(one, `/sessions/${id}`, 'DELETE')).status).toBe(200)
+  await expect.poll(keptCount).toBe(0)
+  answer = 403
+  expect([await statusAt(one, '?token=1'), await statusAt(other, '')]).toEqual([403, 403])
+  expect(await idsAt(other)).toEqual([])
   await expect.poll(() => reported.map(({ event }) => event)).toEqual(['opened', 'closed'])
 })
 

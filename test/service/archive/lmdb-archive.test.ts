@@ -73,7 +73,7 @@ describe('the archive', () => {
     archive.put(one)
     archive.put(session('token=never', { recheckAtMs: Infinity }))
     archive.put(session('token=gone'))
-    archive.release(session('token=gone'), true)
+    archive.release(session('token=gone'), 'refused')
     await archive.close()
     const { archive: next, sessions } = restart()
     expect(sessions.map(({ query }) => query).toSorted()).toEqual(['token=1', 'token=never'])
@@ -161,7 +161,7 @@ describe('the archive', () => {
     for (let time = 0; time < 3; time++) {
       nowMs += 31_000
       archive.put(session('token=2'))
-      archive.release(session('token=1'), true)
+      archive.release(session('token=1'), 'refused')
     }
     await archive.close()
     expect(failures.map(({ message }) => message)).toEqual([expect.stringMatching(/^ENOENT/)])
@@ -242,13 +242,30 @@ describe('two services with one archive', () => {
     expect(one.find(first.key)).toBeUndefined()
     expect(one.findNewest(first.viewerKey)).toBeUndefined()
 
-    other.put(second)
-    await expect.poll(() => one.find(second.key)).toEqual(second)
-    expect([one.release(second, true), one.release(first, false)]).toEqual([false, true])
+    nowMs += 10
+    wallMs += 10
+    const moved = { ...second, lastSeenAtMs: nowMs, archivedAtMs: nowMs }
+    other.put(moved)
+    await expect.poll(() => one.find(second.key)).toEqual(moved)
+    expect([one.hasLost(second), one.hasLost(first)]).toEqual([true, false])
+    expect([one.release(second, 'closed'), one.release(first, 'forgotten')]).toEqual([false, true])
     await expect.poll(() => other.find(first.key)).toBeUndefined()
-    expect(one.find(second.key)).toEqual(second)
-    expect(other.release(second, true)).toBe(true)
+    expect(one.find(second.key)).toEqual(moved)
+    // It is not lost to one who had it before.
+    expect([other.hasLost(moved), other.release(moved, 'closed')]).toEqual([false, true])
     await expect.poll(() => one.find(second.key)).toBeUndefined()
+    expect(one.hasLost(second)).toBe(false)
+    other.refuse(second.key, 403)
+    await expect.poll(() => one.hasLost(second)).toBe(true)
+    // Whom the backend refuses nobody keeps; of whom an operator closes, others have nothing left.
+    other.put(moved)
+    await expect.poll(() => one.find(second.key)).toEqual(moved)
+    expect(one.release(second, 'refused')).toBe(true)
+    await expect.poll(() => one.find(second.key)).toBeUndefined()
+    other.put(moved)
+    await expect.poll(() => one.findNewest(second.viewerKey)).toEqual(moved)
+    one.dropOthers(second.viewerKey)
+    await expect.poll(() => one.findNewest(second.viewerKey)).toBeUndefined()
     await one.close()
     const { archive: again, sessions: mine } = restart()
     expect(mine.map(({ query }) => query)).toEqual(['token=3'])
@@ -351,15 +368,15 @@ describe('a block', () => {
       const { archive } = start()
       archive.put(session('token=closed'))
       archive.put(session('token=back'))
-      await expect.poll(() => archive.release(session('token=none'), false)).toBe(true)
+      await expect.poll(() => archive.release(session('token=none'), 'forgotten')).toBe(true)
       limitFiles(String((await stat(join(folder, 'sessions/data.mdb'))).size))
       try {
         for (let token = 0; token < 600; token++) archive.put(session(`before=${token}`))
         await expect.poll(() => failures.length).toBe(1)
         archive.block(until('viewer', HOUR_MS))
-        archive.release(session('token=closed'), true)
+        archive.release(session('token=closed'), 'closed')
         // This one was opened again meanwhile.
-        archive.release(session('token=back'), true)
+        archive.release(session('token=back'), 'refused')
         archive.put(session('token=back'))
       } finally {
         limitFiles('unlimited')
