@@ -12,8 +12,8 @@ import {
   type WhenBackendDown,
 } from './decision.js'
 import { credentialsIn, requestKeyOf, sessionKeyOf, viewerKeyOf, type Session } from './session.js'
-import type { KeptBlock } from './archive/session-archive.js'
 import type { BlockList } from './block-list.js'
+import { Closings } from './closings.js'
 import type { Denial } from './denial-memory.js'
 import { EdgeAnswers, keepFromEdge, refuseOnce } from './edge-answers.js'
 import type { NetworkQueue } from './network-queue.js'
@@ -61,22 +61,8 @@ export interface Authorizer {
    * now and then.
    */
   checkUndecided(): void
-  /**
-   * Closes a session because an operator says so, and with it those of its viewer that nobody seems to use any more: a
-   * request without credentials would go on as one of them. The next request that gets here is refused; afterwards the
-   * viewer may try again, unless he is blocked for `blockMs`: then all his sessions on the channel are closed, and no token
-   * of his lets him in before that.
-   *
-   * @param blockMs 0 for no block
-   * @returns false where another service has the session by now, which goes on with it unless it is blocked
-   */
-  close(session: Session, blockMs: number): boolean
-  /**
-   * Closes the sessions of viewers whom another service has blocked. To be called now and then.
-   *
-   * @param kept blocks of the last start
-   */
-  closeBlocked(kept?: readonly KeptBlock[]): void
+  /** What an operator closes; its `closeBlocked` is to be called now and then. */
+  readonly closings: Closings
   /** How many questions wait for the backend. */
   readonly questionsInFlight: number
   /** Resolves when none of those that are in flight now is any more. */
@@ -85,9 +71,6 @@ export interface Authorizer {
 
 /** What the breaker answers in the backend's place. */
 const NOT_ASKED: Answer = { outcome: 'unavailable', failure: 'breaker', status: undefined }
-
-/** A player that is at work asks for its playlist more often than this. */
-const UNUSED_MS = 30_000
 
 /** What a request is about. */
 interface Place {
@@ -107,7 +90,6 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   const recheckMs = options.sessionRecheckMs ?? backend.recheckMs
   const questions = new Questions({ ...options, recheckMs })
   const answers = new EdgeAnswers(options.edgeTtlMs, now)
-  const stillToClose = new Set<string>()
   const rechecks = new Rechecks({
     ...options,
     queue: options.recheckQueue,
@@ -115,6 +97,13 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     questions,
     answers,
     onRefused: (session, refusal) => denySession(session, refusal, options.denyTtlMs),
+  })
+  const closings = new Closings({
+    ...options,
+    onClosed(session, refusal, freshMs) {
+      rechecks.forget(session)
+      denySession(session, refusal, freshMs)
+    },
   })
 
   function authorize(request: AccessRequest): Decision | Promise<Decision> {
@@ -281,42 +270,6 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     return refuseAt(place, verdict.source, rememberDenial(place.key, verdict.refusal, options.denyTtlMs))
   }
 
-  function close(session: Session, blockMs: number): boolean {
-    if (blockMs > 0) blocks.add(session, now() + blockMs)
-    const isOurs = closeOne(session)
-    if (blockMs > 0) closeViewer(session.viewerKey)
-    else if (isOurs && options.tokenlessRequests === 'session') {
-      const unusedSinceMs = now() - UNUSED_MS - options.edgeTtlMs
-      for (const other of store.sessionsOf(session.viewerKey))
-        if (other.lastSeenAtMs < unusedSinceMs) closeOne(other)
-      store.dropOthers(session.viewerKey)
-    }
-    return isOurs
-  }
-
-  function closeBlocked(kept?: readonly KeptBlock[]): void {
-    const viewers = [...blocks.learn(kept), ...stillToClose]
-    stillToClose.clear()
-    // The block may have been lifted.
-    for (const viewerKey of viewers) if (blocks.untilMs(viewerKey) !== undefined) closeViewer(viewerKey)
-  }
-
-  /** As many of his sessions as may be at once; the others' turn comes. He is refused already. */
-  function closeViewer(viewerKey: string): void {
-    store.sessionsOf(viewerKey).forEach(closeOne)
-    if (store.sessionsOf(viewerKey).length > 0) stillToClose.add(viewerKey)
-  }
-
-  /** False where it is another service's by now. */
-  function closeOne(session: Session): boolean {
-    const reason = store.close(session, 'operator')
-    rechecks.forget(session)
-    if (reason === 'moved') return false
-    // Twice as long as nginx may repeat the admission: what it asks then is refused.
-    denySession(session, 403, options.denyTtlMs + 2 * options.edgeTtlMs)
-    return true
-  }
-
   /**
    * nginx may repeat a refusal, unless it came without credentials: it would then also reach the segments of a viewer
    * behind the same address who is admitted the next moment.
@@ -342,8 +295,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   return {
     authorize,
     checkUndecided: () => rechecks.askAboutUndecided(),
-    close,
-    closeBlocked,
+    closings,
     get questionsInFlight() {
       return questions.size
     },

@@ -107,7 +107,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
     onCrowd,
     onError,
   })
-  authorizer.closeBlocked(kept)
+  authorizer.closings.closeBlocked(kept)
   let isForeignReported = false
   const app = createApp({
     authorizer,
@@ -126,7 +126,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
     store.sweep(SWEEP_SESSIONS)
     account.tick()
     events.tick()
-    authorizer.closeBlocked()
+    authorizer.closings.closeBlocked()
     authorizer.checkUndecided()
   }, TICK_MS)
   const admin = await startAdmin({

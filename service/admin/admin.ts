@@ -65,7 +65,7 @@ export async function startAdmin(parts: AdminParts): Promise<RunningAdmin> {
         moment,
       ),
     close(session, blockMs) {
-      const isOurs = authorizer.close(session, blockMs)
+      const isOurs = authorizer.closings.close(session, blockMs)
       if (isOurs || blockMs > 0)
         log.warn({ ...described(session), blockSeconds: blockMs / 1_000 }, 'closed by an operator')
       return isOurs

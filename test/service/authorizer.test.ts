@@ -654,7 +654,7 @@ describe('a session that an operator closes', () => {
   it('is refused when nginx asks next, with its token and without, and may come back later', async () => {
     const auth = authorizer()
     await decide(auth, 'token=1', ALLOW)
-    auth.close(store.newestSession(keyOf(tokenless))!, 0)
+    auth.closings.close(store.newestSession(keyOf(tokenless))!, 0)
     // Longer than nginx may repeat its admission.
     nowMs += 24_999
     expect(auth.authorize(request('token=1'))).toMatchObject(refused)
@@ -667,7 +667,7 @@ describe('a session that an operator closes', () => {
   it('stays refused while the backend is down', async () => {
     const auth = authorizer()
     await decide(auth, 'token=1', ALLOW)
-    auth.close(store.newestSession(keyOf(tokenless))!, 0)
+    auth.closings.close(store.newestSession(keyOf(tokenless))!, 0)
     nowMs += 30_000
     expect(await decide(auth, 'token=1', DOWN)).toMatchObject({ ...refused, source: 'kept' })
     expect(await decide(auth, '', DOWN)).toMatchObject({ ...refused, source: 'kept' })
@@ -678,7 +678,7 @@ describe('a session that an operator closes', () => {
     await decide(auth, 'token=2', ALLOW)
     await decide(auth, 'token=1', ALLOW)
     await decide(auth, 'token=1', ALLOW, { clientIp: '192.0.2.2' })
-    auth.close(store.newestSession(keyOf(tokenless))!, 0)
+    auth.closings.close(store.newestSession(keyOf(tokenless))!, 0)
     expect(auth.authorize(request('token=1'))).toMatchObject(refused)
     expect(auth.authorize(request('token=2'))).toMatchObject(allowed)
     expect(auth.authorize(tokenless)).toMatchObject(allowed)
@@ -692,7 +692,7 @@ describe('a session that an operator closes', () => {
     await decide(auth, 'token=now', ALLOW)
     nowMs += 40_001
     expect(auth.authorize(request('token=neighbour'))).toMatchObject(allowed)
-    auth.close(store.newestSession(keyOf(tokenless))!, 0)
+    auth.closings.close(store.newestSession(keyOf(tokenless))!, 0)
     expect(store.sessionCount).toBe(1)
     expect(auth.authorize(request('token=neighbour'))).toMatchObject(allowed)
     expect(auth.authorize(request('token=before'))).toMatchObject(refused)
@@ -702,7 +702,7 @@ describe('a session that an operator closes', () => {
     const auth = authorizer()
     await decide(auth, 'token=1', ALLOW)
     await decide(auth, 'token=2', ALLOW)
-    auth.close(store.newestSession(keyOf(tokenless))!, 600_000)
+    auth.closings.close(store.newestSession(keyOf(tokenless))!, 600_000)
     for (const query of ['token=1', 'token=2', 'token=3', ''])
       expect(auth.authorize(request(query))).toMatchObject({ ...refused, source: 'blocked' })
     expect(await decide(auth, 'token=3', ALLOW, { path: '/play/b/x.ts' })).toMatchObject(allowed)
@@ -719,10 +719,10 @@ describe('a session that an operator closes', () => {
       const session = store.newestSession(keyOf(tokenless))!
       for (let copy = 0; copy < 1_500; copy++)
         store.open({ ...session, key: keyOf(request(`token=copy${copy}`)).concat(`copy${copy}`) })
-      auth.close(session, 600_000)
+      auth.closings.close(session, 600_000)
       expect(store.sessionCount).toBe(500)
       if (isLifted) blocks.lift(session.id)
-      auth.closeBlocked()
+      auth.closings.closeBlocked()
       expect(store.sessionCount).toBe(isLifted ? 500 : 0)
       blocks.lift(session.id)
     }
@@ -733,7 +733,7 @@ describe('a session that an operator closes', () => {
     await decide(auth, 'token=1', ALLOW)
     const one = auth.authorize(request('token=2'))
     const other = auth.authorize(request('token=2'))
-    auth.close(store.newestSession(keyOf(tokenless))!, 600_000)
+    auth.closings.close(store.newestSession(keyOf(tokenless))!, 600_000)
     await backend.answer(ALLOW)
     for (const decision of [await one, await other])
       expect(decision).toMatchObject({ ...refused, source: 'blocked' })
@@ -747,7 +747,7 @@ describe('a session that an operator closes', () => {
       await decide(auth, 'token=1', ALLOW)
       nowMs += 180_000
       expect(auth.authorize(request('token=1'))).toMatchObject(allowed)
-      auth.close(store.newestSession(keyOf(tokenless))!, 0)
+      auth.closings.close(store.newestSession(keyOf(tokenless))!, 0)
       nowMs += 1_000
       const late = auth.authorize(request('token=1'))
       await backend.answer(answer)
@@ -762,7 +762,7 @@ describe('a session that an operator closes', () => {
     const answerFirst = backend.hold()
     await breakIt(auth)
     expect(auth.authorize(request('token=1'))).toMatchObject(allowed)
-    auth.close(store.newestSession(keyOf(tokenless))!, 0)
+    auth.closings.close(store.newestSession(keyOf(tokenless))!, 0)
     await answerFirst(ALLOW)
     expect(auth.authorize(request('token=1'))).toMatchObject({ ...refused, source: 'remembered' })
   })
@@ -772,7 +772,7 @@ describe('a session that an operator closes', () => {
     await decide(auth, 'token=neighbour', ALLOW)
     await decide(auth, 'token=1', ALLOW)
     nowMs += 60_000
-    auth.close(store.newestSession(keyOf(tokenless))!, 0)
+    auth.closings.close(store.newestSession(keyOf(tokenless))!, 0)
     expect(auth.authorize(request('token=neighbour'))).toMatchObject(allowed)
   })
 
@@ -781,7 +781,7 @@ describe('a session that an operator closes', () => {
     await decide(auth, 'token=1', ALLOW)
     nowMs += 180_000
     expect(auth.authorize(request('token=1'))).toMatchObject(allowed)
-    auth.close(store.newestSession(keyOf(tokenless))!, 0)
+    auth.closings.close(store.newestSession(keyOf(tokenless))!, 0)
     await backend.answer(ALLOW)
     expect(auth.authorize(request('token=1'))).toMatchObject(refused)
   })
