@@ -18,6 +18,7 @@ WORKDIR /app
 # A new volume takes its owner from this folder.
 RUN install -d -o node -g node /srv/hls
 COPY package.json ./
+COPY --from=packages /app/node_modules node_modules
 COPY --from=build /app/node_modules/hls.js/package.json node_modules/hls.js/
 COPY --from=build /app/node_modules/hls.js/dist/hls.min.js node_modules/hls.js/dist/
 COPY test/demo/media test/demo/media
