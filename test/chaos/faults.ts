@@ -13,6 +13,8 @@ export interface Fault {
    * admitted, are turned away (`single-failure` in the README).
    */
   readonly isDoubtful?: boolean
+  /** The same, but only for whose question is under way at its beginning, when connections are cut. */
+  readonly isCut?: boolean
   /** Why it cannot be brought about on this machine. */
   readonly problem?: string | undefined
   /** Goes wrong for about `ms`. */
@@ -43,6 +45,7 @@ function withoutDns(name: string, dns: 'fails' | 'hangs'): Fault {
   return {
     name,
     isOutage: true,
+    isCut: true,
     async run(stage, ms) {
       stage.shim({ dns })
       // Connections that are open need no name.
@@ -85,6 +88,7 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'the backend refuses connections',
     isOutage: true,
+    isCut: true,
     async run(stage, ms) {
       await stage.closeBackend()
       await delay(ms)
@@ -129,6 +133,7 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'the service is killed and started while the backend is down',
     isOutage: true,
+    isCut: true,
     async run(stage, ms) {
       await stage.closeBackend()
       await stage.killService('SIGKILL')

@@ -9,6 +9,9 @@ import { DEADLINE_MS, type Outage } from './stage.js'
  */
 const NOISE_MS = 100
 
+/** A question that is under way when connections are cut was asked within this time of it, in milliseconds. */
+const CUT_MS = 1_000
+
 /** Longest wait of who watches already, and p99 of new viewers once the outage is known: promises. */
 const LIMIT_MS = { known: 1_000, unasked: 50 }
 
@@ -40,6 +43,9 @@ export function rowOf(fault: Fault, seen: readonly Seen[], outages: readonly Out
   const unasked = of('new').filter(isInOutage)
   const unaskedMs = unasked.map(({ ms }) => ms)
   const turnedAway = of('new').filter((one) => !isAllowed(one))
+  const beginMs = Math.min(...seen.map(({ atMs }) => atMs))
+  const isExcused = ({ atMs }: Seen) =>
+    fault.isDoubtful === true || (fault.isCut === true && atMs < beginMs + CUT_MS)
 
   const rules: [isBroken: boolean, problem: string][] = [
     [refused > 0, 'somebody who watches was refused'],
@@ -51,7 +57,7 @@ export function rowOf(fault: Fault, seen: readonly Seen[], outages: readonly Out
     ],
     [fault.isOutage === true && unasked.length === 0, 'the service noticed no outage'],
     [turnedAway.some(isInOutage), 'a new viewer was turned away in an outage'],
-    [turnedAway.length > 0 && !fault.isDoubtful, 'a new viewer was turned away'],
+    [!turnedAway.every(isExcused), 'a new viewer was turned away'],
   ]
   const outage =
     unasked.length === 0 ? '–' : `${unasked.length}, ${ms(unaskedMs, 0.5)}, ${ms(unaskedMs, 0.99)}`
