@@ -137,7 +137,7 @@ export function openArchive(options: OpenArchiveOptions): OpenedArchive {
     if (now() < pausedUntilMs) return
     if (hasFailed) options.onRecovery()
     hasFailed = false
-    if (owed.size > 0) settle()
+    if (owed.size > 0 && room.hasRoom()) settle()
   }
   /** @param about where it must not be lost */
   const attempt = (write: () => Promise<unknown>, about?: string) => {
