@@ -2,7 +2,7 @@
 export function basicAuthorization({ username, password }: URL): Record<string, string> {
   if (username === '' && password === '') return {}
   const account = `${decoded(username)}:${decoded(password)}`
-  return { authorization: `Basic ${Buffer.from(account).toString('base64')}` }
+  return { Authorization: `Basic ${Buffer.from(account).toString('base64')}` }
 }
 
 /** As it was meant, where a `%` in it was not. */

@@ -47,10 +47,7 @@ export interface RunningService {
  * @throws the listen error of {@link startServer}
  */
 export async function startService(config: Config, log: Logger): Promise<RunningService> {
-  const exchange = createExchange({
-    timeoutMs: config.backendTimeoutMs,
-    connections: config.backendConnections,
-  })
+  const exchange = createExchange({ timeoutMs: config.backendTimeoutMs })
   const backend = createBackend(config.backendType, config.backendUrl, exchange)
   // A viewer whom nginx answers by itself is seen here before EDGE_TTL has passed, to nginx's second.
   const idleMs = config.sessionIdleMs + config.edgeTtlMs + 1_000

@@ -27,9 +27,10 @@ export function createAstraBackend(url: URL, dialect: Dialect, exchange: Exchang
   return {
     credentialParams: dialect.credentialParams,
     recheckMs: dialect.recheckMs,
-    async ask(question) {
+    async ask(question, onReleased) {
       const target = question.query === '' ? base : base + joint + question.query
-      const outcome = await exchange.get(url.origin, target, { ...authorization, ...headersOf(question) })
+      const headers = { ...authorization, ...headersOf(question) }
+      const outcome = await exchange.get(url.origin, target, headers, onReleased)
       return answerOf(outcome, dialect)
     },
     close: () => exchange.close(),

@@ -18,8 +18,13 @@ export interface Backend {
   readonly credentialParams: readonly string[] | undefined
   /** How long its allow holds when it does not say, in milliseconds; Infinity for as long as the session. */
   readonly recheckMs: number
-  /** Asks once, within the exchange's deadline. Never rejects: what fails is an answer too. */
-  ask(question: Question): Promise<Answer>
+  /**
+   * Asks once, within the exchange's deadline. Never rejects: what fails is an answer too.
+   *
+   * @param onReleased called once, when the backend has nothing more to do with the question: it works on after the
+   *   deadline
+   */
+  ask(question: Question, onReleased?: () => void): Promise<Answer>
   /** Ends its connections. */
   close(): Promise<void>
 }

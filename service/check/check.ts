@@ -61,7 +61,7 @@ export async function check(
   let exchanged: Exchanged | undefined
   let event: DecisionEvent | undefined
   const recording: Exchange = {
-    async get(origin, target, headers) {
+    async get(origin, target, headers, onReleased) {
       const startedAtMs = now()
       let isNameKnown = false
       const name = new URL(origin).hostname.replace(/^\[(.*)\]$/, '$1')
@@ -69,7 +69,7 @@ export async function check(
         () => (isNameKnown = true),
         () => {},
       )
-      const outcome = await exchange.get(origin, target, headers)
+      const outcome = await exchange.get(origin, target, headers, onReleased)
       exchanged = {
         origin,
         target,

@@ -101,7 +101,7 @@ function questionOf({ origin, target, headers }: Exchanged): Report['question'] 
   const shown = mapValues(headers, (value, name) =>
     name.toLowerCase() === 'authorization' ? value.replace(/ .*/s, ' …') : textFromHeader(value),
   )
-  return { method: 'GET', url, headers: { host: new URL(origin).host, ...shown } }
+  return { method: 'GET', url, headers: { Host: new URL(origin).host, ...shown } }
 }
 
 function answerOf({ outcome, elapsedMs }: Exchanged, headers: Headers): Report['answer'] {

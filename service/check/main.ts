@@ -97,7 +97,7 @@ const finding = await check(
     userAgent: headerFromText(values.ua.trim()),
   },
   config,
-  { exchange: createExchange({ timeoutMs: config.backendTimeoutMs, connections: 1 }), lookup, now },
+  { exchange: createExchange({ timeoutMs: config.backendTimeoutMs }), lookup, now },
 )
 const report = explain(finding, notesOn(address))
 const exitCode = EXIT_CODES[report.outcome]

@@ -61,7 +61,7 @@ describe.each(BACKEND_TYPES)('%s', (type) => {
     const middleware = createDemoMiddleware(type)
     const port = await middleware.listen()
     const url = new URL(setUp?.(port) ?? `http://127.0.0.1:${port}/portal`)
-    const backend = createBackend(type, url, createExchange({ timeoutMs: 5_000, connections: 2 }))
+    const backend = createBackend(type, url, createExchange({ timeoutMs: 5_000 }))
     endings.push(
       () => middleware.close(),
       () => backend.close(),
@@ -108,7 +108,7 @@ describe.each(BACKEND_TYPES)('%s', (type) => {
     await once(server, 'listening')
     const accepted = once(server, 'connection')
     const { port } = server.address() as AddressInfo
-    const exchange = createExchange({ timeoutMs: 5_000, connections: 1 })
+    const exchange = createExchange({ timeoutMs: 5_000 })
     const backend = createBackend(type, new URL(`http://127.0.0.1:${port}/`), exchange)
     endings.push(
       () => new Promise((resolve) => server.close(resolve)),

@@ -67,24 +67,20 @@ const GOOD = allowed('next')
 interface Encounter {
   readonly answer: Answer
   readonly elapsedMs: number
-  /** What is answered to the question behind it, on the same connection if that has been kept. */
+  /** What is answered to the question behind it. */
   readonly next: Answer
   readonly server: Server
 }
 
-/** A backend that answers the first question as it likes and the second one well, over one connection unless told otherwise. */
-async function meet(
-  hostile: string | ((socket: Socket) => void),
-  timeoutMs = 5_000,
-  connections = 1,
-): Promise<Encounter> {
+/** A backend that answers the first question as it likes and the second one, which has a connection of its own, well. */
+async function meet(hostile: string | ((socket: Socket) => void), timeoutMs = 5_000): Promise<Encounter> {
   const server = await listen((socket, count) => {
     if (count > 1) socket.write(ok('X-Session-Name: next\r\n'))
     else if (typeof hostile === 'string') socket.write(hostile, 'latin1')
     else hostile(socket)
   })
   const url = new URL(`http://127.0.0.1:${server.port}/check`)
-  const backend = createBackend('http', url, createExchange({ timeoutMs, connections }))
+  const backend = createBackend('http', url, createExchange({ timeoutMs, lingerMs: 0 }))
   endings.push(() => backend.close())
   const startedAt = performance.now()
   const answer = await backend.ask(QUESTION)
@@ -92,6 +88,7 @@ async function meet(
   const next = await backend.ask({ ...QUESTION, query: 'token=next' })
   expect(server.questions.length).toBe(2)
   expect(server.questions[1]).toContain('token=next')
+  expect(server.sockets).toHaveLength(2)
   return { answer, elapsedMs, next, server }
 }
 
@@ -154,9 +151,8 @@ describe('redirects', () => {
     ['WWW-Authenticate', 'WWW-Authenticate: Basic realm="x"\r\n'],
     ['Retry-After', 'Retry-After: 1\r\n'],
   ])('%s with a 200 has no effect', async (_, headers) => {
-    const { answer, next, server } = await meet(ok(headers))
+    const { answer, next } = await meet(ok(headers))
     expect([answer, next]).toEqual([ALLOWED, GOOD])
-    expect(server.sockets).toHaveLength(1)
   })
 
   it.each([401, 407, 408, 421, 425])('%d with all that invites another try: asked once', async (status) => {
@@ -187,17 +183,14 @@ describe('bodies', () => {
     expect(next).toEqual(GOOD)
     await closed(server.sockets[0]!)
     expect(body.sent()).toBeLessThan(20_000_000)
-    expect(server.sockets).toHaveLength(2)
   })
 
   it('a bomb is not unpacked', async () => {
     // 60 KB, within what is read, that would be 60 MB.
     const bomb = gzipSync(Buffer.alloc(60_000_000)).subarray(0, 60_000).toString('latin1')
     const before = process.memoryUsage().arrayBuffers
-    const { answer, next, server } = await meet(ok('Content-Encoding: gzip\r\n', bomb))
+    const { answer, next } = await meet(ok('Content-Encoding: gzip\r\n', bomb))
     expect([answer, next]).toEqual([ALLOWED, GOOD])
-    // Read to its end, as it is no longer than that.
-    expect(server.sockets).toHaveLength(1)
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(20_000_000)
   })
 
@@ -207,7 +200,7 @@ describe('bodies', () => {
     ['in chunks', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', '1\r\nx\r\n'],
     ['in a chunk whose size has no end', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', '0'],
   ])('a byte each 50 ms, %s: the connection is given up at the deadline', async (_, head, text) => {
-    const { answer, elapsedMs, next, server } = await meet(drip(head, text), 1_000, 2)
+    const { answer, elapsedMs, next, server } = await meet(drip(head, text), 1_000)
     expect(answer).toEqual(ALLOWED)
     expect(elapsedMs).toBeLessThan(1_000)
     expect(next).toEqual(GOOD)
@@ -233,6 +226,8 @@ describe('heads', () => {
     ['a header without an end', `${START}X-Session-Name: `, 'x', 'malformed'],
     ['headers without an end', START, 'X-Session-Name: x\r\n', 'malformed'],
     ['a header name without an end', START, 'x', 'malformed'],
+    ['a reason without an end', START.trimEnd(), 'x', 'malformed'],
+    ['reasons without an end', '', `HTTP/1.1 102 ${'x'.repeat(60_000)}\r\n\r\n`, 'malformed'],
     [
       'trailers without an end, before their body',
       `${START}Transfer-Encoding: chunked\r\n`,
@@ -252,24 +247,12 @@ describe('heads', () => {
     ['102s', 'HTTP/1.1 102 Wait\r\nX-Session-Name: x\r\n\r\n'],
     ['103s', 'HTTP/1.1 103 Early\r\nLink: </x>\r\n\r\n'],
     ['unknown 1xx', 'HTTP/1.1 199 X\r\n\r\n'],
-    ['reasons', 'HTTP/1.1 102 ' + 'x'.repeat(60_000) + '\r\n\r\n'],
+    ['blank lines', '\r\n'],
   ])('%s without an end: over at the deadline', async (_, more) => {
     const bytes = flood('', more)
     const { answer, elapsedMs, next, server } = await meet(bytes.start, 300)
     expect(answer).toEqual(unavailable('timeout'))
     expect(elapsedMs).toBeLessThan(3_000)
-    expect(next).toEqual(GOOD)
-    await closed(server.sockets[0]!)
-    expect(bytes.growth()).toBeLessThan(100_000_000)
-  })
-
-  it.each([
-    ['a reason without an end', START.trimEnd(), 'x', 'timeout'],
-    ['blank lines without an end', '', '\r\n', 'timeout'],
-  ])('%s: over at the deadline', async (_, head, more, failure) => {
-    const bytes = flood(head, more)
-    const { answer, next, server } = await meet(bytes.start, 300)
-    expect(answer).toEqual(unavailable(failure))
     expect(next).toEqual(GOOD)
     await closed(server.sockets[0]!)
     expect(bytes.growth()).toBeLessThan(100_000_000)
@@ -297,7 +280,7 @@ describe('heads', () => {
       'HTTP/1.1 103 E\r\nX-AuthDuration: 5\r\n\r\nHTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n',
       refused(403),
     ],
-    ['100, which nobody has asked for', 'HTTP/1.1 100 C\r\n\r\n' + ok(), unavailable('reset')],
+    ['100, which nobody has asked for (RFC 9110, 15.2)', 'HTTP/1.1 100 C\r\n\r\n' + ok(), ALLOWED],
     [
       '101, which nobody has asked for',
       'HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n' + ok(),
@@ -408,7 +391,7 @@ describe('an answer too many', () => {
   it('sent while nobody asks is nobody’s', async () => {
     const server = await listen((socket) => socket.write(ok('X-Session-Name: next\r\n')))
     const url = new URL(`http://127.0.0.1:${server.port}/`)
-    const backend = createBackend('http', url, createExchange({ timeoutMs: 5_000, connections: 1 }))
+    const backend = createBackend('http', url, createExchange({ timeoutMs: 5_000 }))
     endings.push(() => backend.close())
     await backend.ask(QUESTION)
     const [socket] = server.sockets
@@ -428,11 +411,10 @@ describe('headers', () => {
 
   it('a name in trailers is none', async () => {
     const head = 'HTTP/1.1 200 OK\r\nTrailer: X-Session-Name\r\nTransfer-Encoding: chunked\r\n\r\n'
-    const { answer, next, server } = await meet(
+    const { answer, next } = await meet(
       `${head}2\r\nok\r\n0\r\nX-Session-Name: late\r\nX-AuthDuration: 60\r\nSet-Cookie: a=b\r\n\r\n`,
     )
     expect([answer, next]).toEqual([ALLOWED, GOOD])
-    expect(server.sockets).toHaveLength(1)
   })
 
   it.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'status', 'get'])(

@@ -74,7 +74,7 @@ export async function ask(
   if ('problem' in read) throw new Error(read.problem)
   const { host, path, query } = read
   const finding = await check({ host, path, query, clientIp: '192.0.2.7', userAgent: 'player/1.0' }, config, {
-    exchange: exchange ?? createExchange({ timeoutMs: config.backendTimeoutMs, connections: 1 }),
+    exchange: exchange ?? createExchange({ timeoutMs: config.backendTimeoutMs }),
     lookup,
     now: () => clock,
   })
