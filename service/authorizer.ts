@@ -1,13 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import type { AccessRequest } from './access-request.js'
-import type { Backend } from './backends/backend.js'
-import type { Breaker } from './breaker.js'
+import { NOT_ASKED, type BackendDoor } from './backends/guard/guarded-backend.js'
 import { channelOf, decodeCanonicalPath } from './channel.js'
 import {
   isAboutRequest,
   judge,
-  type Answer,
   type Decision,
+  type JudgedAnswer,
   type Refusal,
   type WhenBackendDown,
 } from './decision.js'
@@ -16,19 +15,12 @@ import type { BlockList } from './block-list.js'
 import { Closings } from './closings.js'
 import type { Denial } from './denial-memory.js'
 import { EdgeAnswers, keepFromEdge, refuseOnce } from './edge-answers.js'
-import type { NetworkQueue } from './network-queue.js'
 import { Questions, type DecisionEvent } from './questions.js'
 import { Rechecks } from './rechecks.js'
 import type { SessionStore } from './session-store.js'
 
 export interface AuthorizerOptions {
-  readonly backend: Backend
-  readonly breaker: Breaker
-  readonly queue: NetworkQueue
-  /** The same for re-checks, so that a flood of new viewers does not keep them from being asked. */
-  readonly recheckQueue: NetworkQueue
-  /** Most re-checks in flight; what is due beyond that is asked when its viewer's next request comes. */
-  readonly mostRechecks: number
+  readonly backend: BackendDoor
   readonly store: SessionStore
   readonly blocks: BlockList
   readonly whenBackendDown: WhenBackendDown
@@ -46,7 +38,7 @@ export interface AuthorizerOptions {
   /** From 0 to below 1: spreads what would otherwise be asked all at once. */
   readonly random: () => number
   readonly onDecision: (event: DecisionEvent) => void
-  /** Somebody was refused because the turn of his network did not come in time. */
+  /** Somebody was refused because his turn did not come in time. */
   readonly onCrowd: (clientIp: string) => void
   /** A bug in a re-check, of which no viewer hears: the session stays as it was. */
   readonly onError: (error: Error) => void
@@ -55,11 +47,7 @@ export interface AuthorizerOptions {
 export interface Authorizer {
   /** Decides about one request: at once where the answer is remembered. Never rejects unless there is a bug. */
   authorize(request: AccessRequest): Decision | Promise<Decision>
-  /**
-   * Asks about viewers who came in through the open door: while the backend is down about one a second, which finds out
-   * whether it is back; then about all of them, as long as fewer than `mostRechecks` questions are in flight. To be called
-   * now and then.
-   */
+  /** Asks about viewers who came in through the open door, as many as may be asked about at once. Called now and then. */
   checkUndecided(): void
   /** What an operator closes; its `closeBlocked` is to be called now and then. */
   readonly closings: Closings
@@ -68,9 +56,6 @@ export interface Authorizer {
   /** Resolves when none of those that are in flight now is any more. */
   settled(): Promise<void>
 }
-
-/** What the breaker answers in the backend's place. */
-const NOT_ASKED: Answer = { outcome: 'unavailable', failure: 'breaker', status: undefined }
 
 /** What a request is about. */
 interface Place {
@@ -85,15 +70,13 @@ type RefusalSource = (Decision & { allowed: false })['source']
 
 /** The straight line from a request to a decision: path, channel, session; remembered, or asked once. */
 export function createAuthorizer(options: AuthorizerOptions): Authorizer {
-  const { backend, breaker, queue, store, blocks, now } = options
+  const { backend, store, blocks, now } = options
   const credentialParams = options.credentialParams ?? backend.credentialParams
   const recheckMs = options.sessionRecheckMs ?? backend.recheckMs
   const questions = new Questions({ ...options, recheckMs })
   const answers = new EdgeAnswers(options.edgeTtlMs, now)
   const rechecks = new Rechecks({
     ...options,
-    queue: options.recheckQueue,
-    most: options.mostRechecks,
     questions,
     answers,
     onRefused: (session, refusal) => denySession(session, refusal, options.denyTtlMs),
@@ -128,8 +111,8 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     const remembered = decideFromMemory(request, place)
     if (remembered !== undefined) return remembered
     const known = (store.denial(key) ?? store.denial(requestKeyOf(key, request)))?.refusal
-    if (breaker.isOpen) return decideUnasked(request, place, known)
-    const decision = questions.once(key, () => askInTurn(request, place, known))
+    if (backend.isDown) return decideUnasked(request, place, known)
+    const decision = questions.once(key, () => open(request, place, known, false))
     // It was a re-check whose session is gone. nginx does not wait for another question.
     return decision.then(
       (made) => made ?? decideFromMemory(request, place) ?? refuseOnce(known ?? 403, 'kept', channelId),
@@ -157,21 +140,6 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     return denial !== undefined && now() < denial.freshUntilMs ? denial : undefined
   }
 
-  async function askInTurn(
-    request: AccessRequest,
-    place: Place,
-    known: Refusal | undefined,
-  ): Promise<Decision> {
-    const decision = await queue.inTurn(request.clientIp, async () =>
-      // It may have opened meanwhile: then nobody waits any more.
-      breaker.isOpen ? decideUnasked(request, place, known) : open(request, place, known),
-    )
-    if (decision !== undefined) return decision
-    options.onCrowd(request.clientIp)
-    // Not remembered: the next request asks again.
-    return refuseOnce(known ?? 403, 'crowd', place.channelId)
-  }
-
   function refuseBlocked({ key, channelId, credentials }: Place): Decision | undefined {
     if (blocks.size === 0) return undefined
     const untilMs = blocks.untilMs(viewerKeyOf(key, credentials))
@@ -184,20 +152,27 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     return answers.admit(session, 'remembered', channelId, isPostponed)
   }
 
-  /** While the backend is down nobody waits for it: who asks for its recovery's sake has his decision already. */
+  /** While the backend is down nobody waits for it: who is asked about has his decision already. */
   function decideUnasked(request: AccessRequest, place: Place, known: Refusal | undefined): Decision {
-    const session = newSession(request, place)
-    const decision = conclude(session, request, place, known, NOT_ASKED)
-    if (decision.allowed) session.recheckAtMs = now()
-    else if (!questions.has(place.key) && breaker.mayAsk(request.clientIp)) {
-      questions.once(place.key, () => open(request, place, known)).catch(options.onError)
+    const decision = conclude(newSession(request, place), request, place, known, NOT_ASKED)
+    if (!questions.has(place.key) && backend.mayTry()) {
+      questions.once(place.key, () => open(request, place, known, true)).catch(options.onError)
     }
     return decision
   }
 
-  async function open(request: AccessRequest, place: Place, known: Refusal | undefined): Promise<Decision> {
+  async function open(
+    request: AccessRequest,
+    place: Place,
+    known: Refusal | undefined,
+    isTry: boolean,
+  ): Promise<Decision> {
     const session = newSession(request, place)
-    return conclude(session, request, place, known, await questions.ask(session))
+    const answer = await questions.ask(session, 'newcomer', isTry)
+    if (answer.outcome !== 'crowded') return conclude(session, request, place, known, answer)
+    options.onCrowd(request.clientIp)
+    // Not remembered: the next request asks again.
+    return refuseOnce(known ?? 403, 'crowd', place.channelId)
   }
 
   function newSession({ path, query }: AccessRequest, { key, credentials }: Place): Session {
@@ -223,19 +198,15 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     request: AccessRequest,
     place: Place,
     known: Refusal | undefined,
-    answer: Answer,
+    answer: JudgedAnswer,
   ): Decision {
     const { openedAtMs } = session
-    // A request that came when the breaker had just opened may have been admitted unasked.
+    // A request that came when the backend was down may have been admitted unasked.
     const meanwhile = store.session(place.key)
     const about = meanwhile ?? session
-    const verdict = judge(
-      answer,
-      meanwhile ? 'allow' : known,
-      options.whenBackendDown,
-      breaker.isServingOthers(request.clientIp, openedAtMs),
-    )
     const wasUndecided = meanwhile?.source === 'open-door'
+    const knownNow = meanwhile === undefined ? known : wasUndecided ? 'undecided' : 'allow'
+    const verdict = judge(answer, knownNow, options.whenBackendDown)
     questions.learn(about, answer)
     questions.report(about, verdict, answer, openedAtMs, { isRecheck: meanwhile !== undefined, wasUndecided })
     if (meanwhile !== undefined) {

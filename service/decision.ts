@@ -54,8 +54,13 @@ type UnaskedSource = 'path' | 'crowd' | 'blocked' | 'foreign' | 'error'
 /** What an operator wants for viewers of whom nothing is known while the backend gives no decision. */
 export type WhenBackendDown = 'allow' | 'deny'
 
-/** The last decision of a backend that is remembered for the same question. */
-export type Known = 'allow' | Refusal | undefined
+/** What is known about a viewer already; `undecided`: let in while the backend was down, without its word. */
+export type Known = 'allow' | 'undecided' | Refusal | undefined
+
+/** An answer, and whose fault it is where it is no decision: that of a backend that is down, or the question's own. */
+export type JudgedAnswer =
+  | Exclude<Answer, { outcome: 'unavailable' }>
+  | (Extract<Answer, { outcome: 'unavailable' }> & { readonly isBackendDown: boolean })
 
 /** What to do with an answer. */
 export type Verdict =
@@ -66,15 +71,6 @@ export type Verdict =
       readonly refusal: Refusal
     }
 
-/**
- * Whether a question by itself can bring such a failure about: a script that ends with a 500, a connection or an answer
- * that breaks off. Too slow, too busy (429, 503) and a gateway's 502 and 504 are how an overloaded backend looks.
- */
-export function mayBeCaused({ failure, status = 0 }: Answer & { outcome: 'unavailable' }): boolean {
-  if (failure === 'status') return status >= 500 && ![502, 503, 504].includes(status)
-  return failure === 'reset' || failure === 'malformed'
-}
-
 /** What kept a backend from a decision, as the log says it: its status where it sent one, else the failure. */
 export function shownFailure({ failure, status }: Answer & { outcome: 'unavailable' }): Failure | number {
   return status ?? failure
@@ -82,25 +78,17 @@ export function shownFailure({ failure, status }: Answer & { outcome: 'unavailab
 
 /**
  * The rule of three outcomes. A backend's word counts; where it gave none, its last word stands; where there
- * is none, the operator's setting decides. A known refusal never turns into an admission here, and neither does a
- * failure that a viewer may have caused himself.
- *
- * @param isServingOthers whether the backend has admitted somebody else about now
+ * is none, the operator's setting decides, if the backend is down. A known refusal never turns into an admission here, and
+ * neither does a failure of one question while the backend answers others.
  */
-export function judge(
-  answer: Answer,
-  known: Known,
-  whenBackendDown: WhenBackendDown,
-  isServingOthers: boolean,
-): Verdict {
+export function judge(answer: JudgedAnswer, known: Known, whenBackendDown: WhenBackendDown): Verdict {
   if (answer.outcome === 'allow') return { allow: true, source: 'backend' }
   if (answer.outcome === 'deny')
     return { allow: false, source: 'backend', refusal: refusalFor(answer.status) }
   if (known === 'allow') return { allow: true, source: 'kept' }
-  if (known !== undefined) return { allow: false, source: 'kept', refusal: known }
-  if (isServingOthers && mayBeCaused(answer)) {
-    return { allow: false, source: 'single-failure', refusal: 403 }
-  }
+  if (known === 401 || known === 403) return { allow: false, source: 'kept', refusal: known }
+  if (!answer.isBackendDown) return { allow: false, source: 'single-failure', refusal: 403 }
+  if (known === 'undecided') return { allow: true, source: 'kept' }
   if (whenBackendDown === 'allow') return { allow: true, source: 'open-door' }
   return { allow: false, source: 'closed-door', refusal: 403 }
 }

@@ -22,9 +22,6 @@ export class OutageAccount implements Observer {
   #outages = 0
   /** Who came in and is not decided about yet. */
   readonly #waiting = new WeakSet<DecisionEvent['session']>()
-  /** How many of them came in while no outage was known: the failures that show one come before it. */
-  #early = 0
-  #lastEarlyAtMs = 0
   readonly #options: OutageAccountOptions
 
   constructor(options: OutageAccountOptions) {
@@ -48,11 +45,10 @@ export class OutageAccount implements Observer {
       backend: cause,
       beganAtMs: this.#options.now(),
       endedAtMs: undefined,
-      admitted: this.#early,
+      admitted: 0,
       confirmed: 0,
       closed: 0,
     }
-    this.#early = 0
     const { log, whenBackendDown } = this.#options
     log.error(
       { backend: cause, whenBackendDown },
@@ -68,27 +64,21 @@ export class OutageAccount implements Observer {
     this.#options.log.warn({ seconds, admitted: outage.admitted }, 'outage ended: the backend answers again')
   }
 
-  /** Counts who was admitted without a decision, and what the backend decided about them afterwards. */
+  /** Counts who was admitted without a decision, and what became of them afterwards. */
   onDecision({
     session,
     verdict,
     wasUndecided,
   }: Pick<DecisionEvent, 'session' | 'verdict' | 'wasUndecided'>): void {
     const outage = this.#current
+    if (outage === undefined) return
     if (verdict.source === 'open-door') {
       this.#waiting.add(session)
-      if (outage !== undefined) outage.admitted++
-      else {
-        this.#early++
-        this.#lastEarlyAtMs = this.#options.now()
-      }
+      outage.admitted++
     }
+    if (!wasUndecided || verdict.source === 'kept') return
     // Not who came in before this service was started, or before an account that is closed.
-    if (!wasUndecided || verdict.source !== 'backend' || !this.#waiting.delete(session)) return
-    if (outage === undefined) {
-      this.#early = Math.max(0, this.#early - 1)
-      return
-    }
+    if (!this.#waiting.delete(session)) return
     if (verdict.allow) outage.confirmed++
     else outage.closed++
     const isDone = outage.confirmed + outage.closed >= outage.admitted
@@ -97,8 +87,6 @@ export class OutageAccount implements Observer {
 
   /** Closes the account of an outage that is long enough over. Called now and then. */
   tick(): void {
-    // A failure here and there, which no outage followed.
-    if (this.#options.now() - this.#lastEarlyAtMs > SETTLE_MS) this.#early = 0
     const endedAtMs = this.#current?.endedAtMs
     if (endedAtMs !== undefined && this.#options.now() - endedAtMs > SETTLE_MS) this.settle()
   }

@@ -1,5 +1,5 @@
-import type { Backend } from './backends/backend.js'
-import type { Breaker } from './breaker.js'
+import type { Question } from './backends/backend.js'
+import type { About, BackendDoor, GuardedAnswer } from './backends/guard/guarded-backend.js'
 import type { Answer, Decision, Verdict } from './decision.js'
 import { partsOf, recheckAfterMs, retryAfterMs, type Session } from './session.js'
 
@@ -18,8 +18,7 @@ export interface DecisionEvent {
 }
 
 export interface QuestionsOptions {
-  readonly backend: Backend
-  readonly breaker: Breaker
+  readonly backend: BackendDoor
   /** How long an allow holds that does not say so itself; Infinity for never. */
   readonly recheckMs: number
   /** Milliseconds of a clock that never goes back. */
@@ -27,6 +26,12 @@ export interface QuestionsOptions {
   /** From 0 to below 1: spreads what would otherwise be asked all at once. */
   readonly random: () => number
   readonly onDecision: (event: DecisionEvent) => void
+}
+
+/** What the backend is asked about a session, each time the same. */
+export function questionOf({ id, key, path, query }: Session): Question {
+  const { host, channelId, clientIp, userAgent } = partsOf(key)
+  return { sessionId: id, path, query, host, channelId, clientIp, userAgent }
 }
 
 /** The questions to the backend: one at a time about one session, and what an answer says about it. */
@@ -62,15 +67,8 @@ export class Questions {
     await Promise.allSettled(this.#inFlight.values())
   }
 
-  /** Whether the breaker lets a question about this session through. While it is open, yes means that it is asked. */
-  mayAsk({ key }: Session): boolean {
-    return this.#options.breaker.mayAsk(partsOf(key).clientIp)
-  }
-
-  ask({ id, key, path, query }: Session): Promise<Answer> {
-    const { backend, breaker } = this.#options
-    const parts = partsOf(key)
-    return breaker.watch(parts.clientIp, () => backend.ask({ sessionId: id, path, query, ...parts }))
+  ask(session: Session, about: About, isTry: boolean): Promise<GuardedAnswer> {
+    return this.#options.backend.ask(questionOf(session), about, isTry)
   }
 
   /** Takes over what an answer says about a session. One without a decision leaves its name and source alone. */

@@ -1,7 +1,6 @@
-import type { Breaker } from './breaker.js'
+import type { BackendDoor } from './backends/guard/guarded-backend.js'
 import { judge, type Decision, type Refusal } from './decision.js'
 import { refuseOnce, type EdgeAnswers } from './edge-answers.js'
-import type { NetworkQueue } from './network-queue.js'
 import type { Questions } from './questions.js'
 import { partsOf, type Session } from './session.js'
 import type { SessionStore } from './session-store.js'
@@ -13,17 +12,13 @@ const MAX_UNDECIDED = 10_000
 const MAX_VISITS = 500
 
 export interface RechecksOptions {
+  readonly backend: BackendDoor
   readonly questions: Questions
   readonly answers: EdgeAnswers
-  /** Has room for a question, or the session is asked about later: nobody waits in it. */
-  readonly queue: NetworkQueue
-  /** Most in flight. */
-  readonly most: number
-  readonly breaker: Breaker
   readonly store: SessionStore
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number
-  /** A session was refused and is closed. */
+  /** A session was refused by the backend and is closed. */
   readonly onRefused: (session: Session, refusal: Refusal) => void
   /** A bug, of which no viewer hears: the session stays as it was. */
   readonly onError: (error: Error) => void
@@ -33,7 +28,6 @@ export interface RechecksOptions {
 export class Rechecks {
   /** Who came in through the open door, those asked about last at the end. */
   readonly #undecided = new Set<Session>()
-  #inFlight = 0
   readonly #options: RechecksOptions
 
   constructor(options: RechecksOptions) {
@@ -41,20 +35,15 @@ export class Rechecks {
   }
 
   /**
-   * Asks about a session, if that may be now.
+   * Asks about a session, if that may be now: nobody waits for his turn.
    *
    * @returns whether it is asked about
    */
   ask(session: Session): boolean {
-    const { questions, queue, most, onError } = this.#options
-    const { clientIp } = partsOf(session.key)
-    if (this.#inFlight >= most || !queue.hasRoom(clientIp)) return false
-    if (questions.has(session.key) || !questions.mayAsk(session)) return false
-    this.#inFlight++
-    questions
-      .once(session.key, () => queue.inTurn(clientIp, () => this.#recheck(session)))
-      .catch(onError)
-      .finally(() => this.#inFlight--)
+    const { backend, questions } = this.#options
+    if (backend.isDown || questions.has(session.key)) return false
+    if (!backend.hasCapacity(partsOf(session.key).clientIp, aboutOf(session))) return false
+    this.#ask(session, false)
     return true
   }
 
@@ -68,32 +57,45 @@ export class Rechecks {
     this.#undecided.delete(session)
   }
 
-  /** Asks about those who came in through the open door, as long as fewer than `most` questions are in flight. */
+  /** Asks about those who came in through the open door, as many as may be asked about at once. */
   askAboutUndecided(): void {
-    const { questions, breaker, store, most, now } = this.#options
-    let room = most - questions.size
+    const { backend, questions, store, now } = this.#options
     let visits = MAX_VISITS
     for (const session of this.#undecided) {
-      if (room <= 0 || visits-- <= 0 || !breaker.isAskable) return
+      if (visits-- <= 0 || backend.isFull('undecided')) return
       // Behind all others, should it be asked about again.
       this.#undecided.delete(session)
       if (!store.has(session)) continue
       this.#undecided.add(session)
-      if (now() >= session.recheckAtMs && this.ask(session)) room--
+      if (questions.has(session.key)) continue
+      if (backend.isDown) {
+        if (backend.mayTry()) this.#ask(session, true)
+        return
+      }
+      if (now() >= session.recheckAtMs) this.ask(session)
     }
   }
 
+  #ask(session: Session, isTry: boolean): void {
+    const { questions, onError } = this.#options
+    questions
+      .once(session.key, () => this.#recheck(session, isTry))
+      .catch(onError)
+      .finally(() => this.askAboutUndecided())
+  }
+
   /** @returns undefined where the session is gone when the answer comes */
-  async #recheck(session: Session): Promise<Decision | undefined> {
+  async #recheck(session: Session, isTry: boolean): Promise<Decision | undefined> {
     const { questions, answers, store, now, onRefused } = this.#options
     const startedAtMs = now()
     const wasUndecided = session.source === 'open-door'
-    const answer = await questions.ask(session)
-    // What is known stands, so that it does not matter what an operator wants for others.
-    const verdict = judge(answer, 'allow', 'deny', false)
+    const { channelId } = partsOf(session.key)
+    const answer = await questions.ask(session, aboutOf(session), isTry)
+    if (answer.outcome === 'crowded') return answers.admit(session, 'remembered', channelId, true)
+    // What is known stands, whatever an operator wants for others.
+    const verdict = judge(answer, wasUndecided ? 'undecided' : 'allow', 'deny')
     questions.learn(session, answer)
     questions.report(session, verdict, answer, startedAtMs, { isRecheck: true, wasUndecided })
-    const { channelId } = partsOf(session.key)
     if (verdict.source === 'backend') this.#undecided.delete(session)
     // An operator may have closed it meanwhile.
     if (!store.has(session)) {
@@ -105,7 +107,11 @@ export class Rechecks {
       store.changed(session)
       return answers.admit(session, verdict.source, channelId)
     }
-    if (store.close(session, 'refused') === 'refused') onRefused(session, verdict.refusal)
+    const isClosed = store.close(session, 'refused') === 'refused'
+    // That of a failure of his own is no denial: he is asked about anew.
+    if (isClosed && verdict.source === 'backend') onRefused(session, verdict.refusal)
     return refuseOnce(verdict.refusal, verdict.source, channelId)
   }
 }
+
+const aboutOf = ({ source }: Session) => (source === 'open-door' ? 'undecided' : 'session')

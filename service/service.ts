@@ -5,19 +5,20 @@ import { Recent } from './admin/recent.js'
 import { createApp } from './app.js'
 import { createAuthorizer } from './authorizer.js'
 import { createExchange } from './backends/exchange.js'
+import { GuardedBackend, MAX_WAIT_MS, ownTimeoutMs } from './backends/guard/guarded-backend.js'
 import { createBackend } from './backends/index.js'
 import { BlockList } from './block-list.js'
-import { Breaker } from './breaker.js'
 import { now } from './clock.js'
 import { withoutSecrets, type Config } from './config.js'
 import { createDecisionLog } from './decision-log.js'
 import { startEvents } from './events/events.js'
-import { NetworkQueue } from './network-queue.js'
 import { tellAll } from './observer.js'
 import { OutageAccount } from './outage-account.js'
 import { startServer } from './server.js'
 import { openArchive, type OpenedArchive } from './archive/lmdb-archive.js'
 import { NO_ARCHIVE } from './archive/session-archive.js'
+import { questionOf } from './questions.js'
+import type { Session } from './session.js'
 import { SessionStore } from './session-store.js'
 import { versionOfPackage } from './version.js'
 
@@ -26,9 +27,6 @@ const TICK_MS = 100
 const SWEEP_SESSIONS = 500
 
 const VERSION = versionOfPackage()
-
-/** Waiting for one's turn and for the answer together: nginx waits 10 s. */
-const MAX_WAIT_MS = 9_000
 
 const CROWD_REPORT_MS = 10_000
 
@@ -47,8 +45,6 @@ export interface RunningService {
  * @throws the listen error of {@link startServer}
  */
 export async function startService(config: Config, log: Logger): Promise<RunningService> {
-  const exchange = createExchange({ timeoutMs: config.backendTimeoutMs })
-  const backend = createBackend(config.backendType, config.backendUrl, exchange)
   // A viewer whom nginx answers by itself is seen here before EDGE_TTL has passed, to nginx's second.
   const idleMs = config.sessionIdleMs + config.edgeTtlMs + 1_000
   const { archive, sessions, blocks: kept } = openStateDir(config, idleMs, log)
@@ -58,48 +54,50 @@ export async function startService(config: Config, log: Logger): Promise<Running
   const metrics = new Metrics(VERSION, {
     sessions: () => store.sessionCount,
     questionsInFlight: () => authorizer.questionsInFlight,
-    isBreakerOpen: () => breaker.isOpen,
+    isBreakerOpen: () => backend.isDown,
   })
   const events = startEvents(config, log)
   const logging = { onDecision: createDecisionLog(log) }
-  const observer = tellAll([logging, account, recent, metrics, ...events.observers])
+  const witnesses = { onClosed: (session: Session) => backend.forget(questionOf(session)) }
+  const observer = tellAll([logging, account, recent, metrics, witnesses, ...events.observers])
   const denialMs = Math.max(idleMs, config.denyTtlMs + 2 * config.edgeTtlMs)
   const store = new SessionStore({ ...observer, idleMs, denialMs, maxSessions, maxDenials, now, archive })
   const blocks = new BlockList(now, archive)
-  for (const session of sessions) store.restore(session)
   // Only the stack's own lines: a message may quote what a viewer sent.
   const onError = (error: Error) => log.error({ error: error.name, stack: stackOnly(error) }, 'a bug')
-  const breaker = new Breaker({
+  const adapter = (timeoutMs: number, lingerMs?: number) =>
+    createBackend(config.backendType, config.backendUrl, createExchange({ timeoutMs, lingerMs }))
+  const backend = new GuardedBackend({
+    backend: adapter(config.backendTimeoutMs),
+    ownBackend: adapter(ownTimeoutMs(config.backendTimeoutMs), 0),
+    timeoutMs: config.backendTimeoutMs,
     slowMs: config.backendSlowMs,
+    mostQuestions: config.backendConnections,
+    learnt: undefined,
+    onLearnt() {},
+    onDown: observer.onOutage,
+    onUp: () => account.end(),
     now,
-    onOpen: observer.onOutage,
-    onClose: () => account.end(),
+    random: Math.random,
   })
-  // Of what the backend is asked at once, new viewers of one network have half at most, and its re-checks a quarter; all
-  // re-checks together half.
-  const half = Math.floor(config.backendConnections / 2)
-  const waitMs = Math.min(config.backendTimeoutMs, MAX_WAIT_MS - config.backendTimeoutMs)
-  const queue = new NetworkQueue({ most: half, waitMs })
-  const recheckQueue = new NetworkQueue({ most: Math.floor(half / 2), waitMs: 0 })
+  for (const session of sessions) {
+    store.restore(session)
+    if (session.source === 'backend') backend.remember(questionOf(session))
+  }
   let crowdReportedAtMs = -Infinity
   const onCrowd = (clientIp: string) => {
     // A flood of requests is no flood of lines.
     if (now() - crowdReportedAtMs < CROWD_REPORT_MS) return
     crowdReportedAtMs = now()
-    log.warn({ ip: clientIp }, 'refused: too many new viewers at once from one address')
+    log.warn({ ip: clientIp }, 'refused: too many new viewers at once')
   }
-  const { random } = Math
   const authorizer = createAuthorizer({
     ...config,
     backend,
-    breaker,
-    queue,
-    recheckQueue,
-    mostRechecks: half,
     store,
     blocks,
     now,
-    random,
+    random: Math.random,
     onDecision: observer.onDecision,
     onCrowd,
     onError,
@@ -119,6 +117,8 @@ export async function startService(config: Config, log: Logger): Promise<Running
     onError,
   })
   const server = await startServer(app, config)
+  // What it answers while all is well is good to know before it does not.
+  void backend.askBare()
   const tick = setInterval(() => {
     store.sweep(SWEEP_SESSIONS)
     account.tick()

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { basicAuthorization } from '../basic-authorization.js'
 import { headerFromText, safeName } from '../header-text.js'
 import type { Answer } from '../decision.js'
@@ -14,6 +15,19 @@ export interface Dialect {
   readonly fallbackName?: (header: Header) => string | undefined
 }
 
+/** The name by which a middleware, and its log, can tell the service's own questions from viewers'. */
+export const OWN_NAME = 'nginx-hls-auth'
+
+/** A script may rely on the headers: none is missing. */
+const NOBODY: Omit<Question, 'sessionId'> = {
+  channelId: OWN_NAME,
+  clientIp: '127.0.0.1',
+  path: '/',
+  query: '',
+  userAgent: OWN_NAME,
+  host: OWN_NAME,
+}
+
 type Header = (name: string) => string | undefined
 
 /**
@@ -24,15 +38,16 @@ export function createAstraBackend(url: URL, dialect: Dialect, exchange: Exchang
   const base = targetOf(url, dialect.path)
   const joint = base.includes('?') ? '&' : '?'
   const authorization = basicAuthorization(url)
+  const ask = async (question: Question, onReleased?: () => void) => {
+    const target = question.query === '' ? base : base + joint + question.query
+    const headers = { ...authorization, ...headersOf(question) }
+    return answerOf(await exchange.get(url.origin, target, headers, onReleased), dialect)
+  }
   return {
     credentialParams: dialect.credentialParams,
     recheckMs: dialect.recheckMs,
-    async ask(question, onReleased) {
-      const target = question.query === '' ? base : base + joint + question.query
-      const headers = { ...authorization, ...headersOf(question) }
-      const outcome = await exchange.get(url.origin, target, headers, onReleased)
-      return answerOf(outcome, dialect)
-    },
+    ask,
+    askBare: () => ask({ ...NOBODY, sessionId: randomBytes(16).toString('hex') }),
     close: () => exchange.close(),
   }
 }

@@ -25,6 +25,11 @@ export interface Backend {
    *   deadline
    */
   ask(question: Question, onReleased?: () => void): Promise<Answer>
+  /**
+   * Asks about nobody: the address without a viewer's query, in the backend's dialect. Any decision shows that it is up.
+   * Within the same deadline, and never rejects.
+   */
+  askBare(): Promise<Answer>
   /** Ends its connections. */
   close(): Promise<void>
 }

@@ -17,7 +17,7 @@ export interface ExchangeOptions {
   /** Deadline for the answer's head, looking the name up and connecting included. */
   readonly timeoutMs: number
   /** How long after the deadline a silent backend counts as still at work, in milliseconds; 30 s by default. */
-  readonly lingerMs?: number
+  readonly lingerMs?: number | undefined
 }
 
 /** GETs `target` (path and query, sent byte for byte) at `origin`. Never rejects. */
@@ -138,19 +138,21 @@ function getExactly(agents: Agents, origin: string, options: GetOptions): Promis
   })
   const hangUp = () => outgoing.destroy()
   asking.add(hangUp)
-  let isAnswered = false
+  // A question that has not reached the backend, or is answered, is no work for it any more.
+  let isAtWork = false
   return new Promise((resolve, reject) => {
     const deadline = setTimeout(() => {
       reject(new DeadlineError())
-      if (isAnswered || lingerMs === 0) hangUp()
-      else linger = setTimeout(hangUp, lingerMs)
+      if (isAtWork && lingerMs > 0) linger = setTimeout(hangUp, lingerMs)
+      else hangUp()
       // What comes now is nobody's, and no reason to read for ever.
       if (outgoing.socket) bound(outgoing.socket, hangUp)
     }, timeoutMs)
     let linger: NodeJS.Timeout | undefined
     outgoing.once('error', reject)
+    outgoing.once('finish', () => (isAtWork = true))
     outgoing.once('response', (incoming) => {
-      isAnswered = true
+      isAtWork = false
       resolve(headOf(incoming))
       // The answer stands already: a body that is cut off, too slow or too long changes nothing.
       incoming.once('error', hangUp)

@@ -1,5 +1,5 @@
 import type { Config } from '../config.js'
-import { isAboutRequest, mayBeCaused, type Answer } from '../decision.js'
+import { isAboutRequest, type Answer } from '../decision.js'
 import { formatDuration } from '../duration.js'
 import type { Exchanged, Finding } from './check.js'
 import { pathFaultOf, sentenceOf } from './path-fault.js'
@@ -246,15 +246,13 @@ function aboutDuration({ asked, config }: Finding): Advice[] {
   ]
 }
 
-/** What becomes of a viewer while the backend gives no decision. */
-export function withoutDecision(answer: Answer & { outcome: 'unavailable' }, config: Config): string {
+/** What becomes of a viewer about whom the backend gives no decision. */
+export function withoutDecision({ decision, config }: Finding): string {
+  if (decision.source === 'single-failure')
+    return 'it is up, as it answers when it is asked about nobody: who cannot be decided about is refused, known viewers keep their decision'
   const whenDown =
     config.whenBackendDown === 'allow'
       ? 'new viewers are let in (WHEN_BACKEND_DOWN=allow)'
       : 'new viewers are refused (WHEN_BACKEND_DOWN=deny)'
-  const single =
-    config.whenBackendDown === 'allow' && mayBeCaused(answer)
-      ? '; but who fails so alone, while others are admitted, is refused'
-      : ''
-  return `${whenDown}, known ones keep their decision${single}`
+  return `${whenDown}, known ones keep their decision`
 }

@@ -1,11 +1,10 @@
 import type { AccessRequest } from '../access-request.js'
 import { createAuthorizer } from '../authorizer.js'
-import { NetworkQueue } from '../network-queue.js'
 import type { DecisionEvent } from '../questions.js'
 import { OWN_HEADERS, type Exchange, type Outcome } from '../backends/exchange.js'
+import { GuardedBackend } from '../backends/guard/guarded-backend.js'
 import { createBackend } from '../backends/index.js'
 import { BlockList } from '../block-list.js'
-import { Breaker } from '../breaker.js'
 import { channelOf, decodeCanonicalPath } from '../channel.js'
 import type { Config } from '../config.js'
 import type { Decision } from '../decision.js'
@@ -26,8 +25,10 @@ export interface Exchanged {
 }
 
 export interface CheckOptions {
-  /** Closed at the end. */
+  /** For the question. Closed at the end, as is the other one. */
   readonly exchange: Exchange
+  /** For a question about nobody, where there is no answer to that one. */
+  readonly ownExchange: Exchange
   /** Finds the addresses of a name, or fails. What it finds is not used: a question looks its host up by itself. */
   readonly lookup: (hostname: string) => Promise<unknown>
   /** Milliseconds of a clock that never goes back. */
@@ -56,7 +57,7 @@ export interface Finding {
 export async function check(
   request: AccessRequest,
   config: Config,
-  { exchange, lookup, now }: CheckOptions,
+  { exchange, ownExchange, lookup, now }: CheckOptions,
 ): Promise<Finding> {
   let exchanged: Exchanged | undefined
   let event: DecisionEvent | undefined
@@ -82,12 +83,22 @@ export async function check(
     },
     close: () => exchange.close(),
   }
-  const backend = createBackend(config.backendType, config.backendUrl, recording)
-  const queue = new NetworkQueue({ most: 1, waitMs: 0 })
+  const backend = new GuardedBackend({
+    backend: createBackend(config.backendType, config.backendUrl, recording),
+    ownBackend: createBackend(config.backendType, config.backendUrl, ownExchange),
+    timeoutMs: config.backendTimeoutMs,
+    slowMs: 0,
+    mostQuestions: 1,
+    learnt: undefined,
+    onLearnt() {},
+    onDown() {},
+    onUp() {},
+    now,
+    random: () => 0,
+  })
   const authorizer = createAuthorizer({
     ...config,
     backend,
-    breaker: new Breaker({ slowMs: 0, now, onOpen() {}, onClose() {} }),
     store: new SessionStore({
       idleMs: config.sessionIdleMs,
       denialMs: config.sessionIdleMs,
@@ -96,9 +107,6 @@ export async function check(
       now,
       archive: NO_ARCHIVE,
     }),
-    queue,
-    recheckQueue: queue,
-    mostRechecks: 1,
     blocks: new BlockList(now, NO_ARCHIVE),
     now,
     random: () => 0,

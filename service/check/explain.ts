@@ -137,7 +137,7 @@ function reasonOf(finding: Finding, answer: Answer | undefined): Reason {
     return because(`${what}; the backend is not asked`)
   }
   if (answer.outcome === 'unavailable') {
-    return because(`the backend gives no decision: ${withoutDecision(answer, config)}`)
+    return because(`the backend gives no decision: ${withoutDecision(finding)}`)
   }
   if (answer.outcome === 'allow') {
     const heldMs = recheckAfterMs(answer.authDurationMs, finding.recheckMs)

@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { createExchange } from '../backends/exchange.js'
+import { ownTimeoutMs } from '../backends/guard/guarded-backend.js'
 import { now } from '../clock.js'
 import { ConfigError, parseConfig, type Config } from '../config.js'
 import { headerFromText } from '../header-text.js'
@@ -97,7 +98,12 @@ const finding = await check(
     userAgent: headerFromText(values.ua.trim()),
   },
   config,
-  { exchange: createExchange({ timeoutMs: config.backendTimeoutMs }), lookup, now },
+  {
+    exchange: createExchange({ timeoutMs: config.backendTimeoutMs }),
+    ownExchange: createExchange({ timeoutMs: ownTimeoutMs(config.backendTimeoutMs), lingerMs: 0 }),
+    lookup,
+    now,
+  },
 )
 const report = explain(finding, notesOn(address))
 const exitCode = EXIT_CODES[report.outcome]

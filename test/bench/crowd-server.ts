@@ -3,9 +3,9 @@ import { createApp } from '../../service/app.js'
 import { createAuthorizer } from '../../service/authorizer.js'
 import { now } from '../../service/clock.js'
 import type { Backend } from '../../service/backends/backend.js'
-import { NetworkQueue } from '../../service/network-queue.js'
+import { GuardedBackend } from '../../service/backends/guard/guarded-backend.js'
+import type { Answer } from '../../service/decision.js'
 import { BlockList } from '../../service/block-list.js'
-import { Breaker } from '../../service/breaker.js'
 import { startServer } from '../../service/server.js'
 import { NO_ARCHIVE } from '../../service/archive/session-archive.js'
 import { SessionStore } from '../../service/session-store.js'
@@ -18,10 +18,15 @@ import { SessionStore } from '../../service/session-store.js'
 
 const count = Number(process.argv[2])
 const never = () => {}
+const allow: Answer = { outcome: 'allow', status: 200, name: 'viewer', authDurationMs: undefined }
 const backend: Backend = {
   credentialParams: undefined,
   recheckMs: Infinity,
-  ask: () => Promise.resolve({ outcome: 'allow', status: 200, name: 'viewer', authDurationMs: undefined }),
+  async ask(_, onReleased) {
+    onReleased?.()
+    return allow
+  },
+  askBare: async () => allow,
   close: async () => {},
 }
 const idleMs = 3_600_000
@@ -34,12 +39,20 @@ const store = new SessionStore({
   archive: NO_ARCHIVE,
 })
 const authorizer = createAuthorizer({
-  backend,
-  breaker: new Breaker({ slowMs: 1_000, now, onOpen: () => {}, onClose: () => {} }),
+  backend: new GuardedBackend({
+    backend,
+    ownBackend: backend,
+    timeoutMs: 3_000,
+    slowMs: 1_000,
+    mostQuestions: 64,
+    learnt: undefined,
+    onLearnt: never,
+    onDown: never,
+    onUp: never,
+    now,
+    random: Math.random,
+  }),
   store,
-  queue: new NetworkQueue({ most: 32, waitMs: 1_000 }),
-  recheckQueue: new NetworkQueue({ most: 16, waitMs: 0 }),
-  mostRechecks: 32,
   blocks: new BlockList(now, NO_ARCHIVE),
   random: Math.random,
   whenBackendDown: 'deny',

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { OWN_NAME } from '../../service/backends/astra.js'
 import type { BackendType } from '../../service/config.js'
 import { ROOT } from '../root.js'
 import { createDialect, type DemoAnswer } from './dialects.js'
@@ -20,14 +21,19 @@ export interface AskedQuestion {
 
 /** The demo's middleware. Its portal is at /portal; it also serves the player's page and fresh tokens. */
 export interface DemoMiddleware {
+  /** Those about viewers; not the service's own, which are about nobody. */
   readonly questions: AskedQuestion[]
   issueToken(): string
-  /** Answers questions with this instead of the dialect's rules; undefined to go back to them. */
-  answerWith(answer: ((request: IncomingMessage, response: ServerResponse) => void) | undefined): void
+  /** Answers all questions with this instead of the dialect's rules; undefined to go back to them. */
+  answerWith(answer: DemoHandler | undefined): void
+  /** The same for questions about viewers alone: it is one of theirs that fails. */
+  answerViewersWith(answer: DemoHandler): void
   /** @returns the port */
   listen(port?: number, host?: string): Promise<number>
   close(): Promise<void>
 }
+
+export type DemoHandler = (request: IncomingMessage, response: ServerResponse) => void
 
 export const DEMO_CHANNELS = ['a001', 'b002', 'live'] as const
 
@@ -44,7 +50,8 @@ const PAGE_HEADERS = {
 export function createDemoMiddleware(type: BackendType, now: () => number = Date.now): DemoMiddleware {
   const dialect = createDialect(type, now)
   const questions: AskedQuestion[] = []
-  let special: Parameters<DemoMiddleware['answerWith']>[0]
+  let ofViewers: DemoHandler | undefined
+  let ofAll: DemoHandler | undefined
 
   const files: Record<string, { readonly path: string; readonly type: string }> = {
     '/': { path: join(ROOT, 'test/demo/player/index.html'), type: 'text/html; charset=utf-8' },
@@ -77,7 +84,9 @@ export function createDemoMiddleware(type: BackendType, now: () => number = Date
   function judge(target: string, request: IncomingMessage, response: ServerResponse): void {
     const mark = target.indexOf('?')
     const query = mark < 0 ? '' : target.slice(mark + 1)
-    questions.push({ target, query, headers: request.headers, rawHeaders: request.rawHeaders })
+    const isOwn = request.headers['x-real-ua'] === OWN_NAME
+    if (!isOwn) questions.push({ target, query, headers: request.headers, rawHeaders: request.rawHeaders })
+    const special = isOwn ? ofAll : (ofViewers ?? ofAll)
     if (special) return special(request, response)
     const isWhole = REQUIRED_HEADERS.every((name) => request.headers[name] !== undefined)
     // PHP takes the last of several.
@@ -93,7 +102,11 @@ export function createDemoMiddleware(type: BackendType, now: () => number = Date
   return {
     questions,
     issueToken: () => dialect.issueToken(),
-    answerWith: (answer) => (special = answer),
+    answerWith(answer) {
+      ofAll = answer
+      ofViewers = undefined
+    },
+    answerViewersWith: (answer) => (ofViewers = answer),
     async listen(port = 0, host = '127.0.0.1') {
       server.listen(port, host)
       await once(server, 'listening')

@@ -71,7 +71,7 @@ describe.each(FORMATS)('names of a backend, in the format %s', (format, parse) =
 
   /** One request, answered with a name, and the lines that both logs have of it. */
   async function named(name: string) {
-    stack.middleware.answerWith((request) => {
+    stack.middleware.answerViewersWith((request) => {
       const head = `HTTP/1.1 200 OK\r\nX-Session-Name: ${name}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`
       request.socket.end(head, 'latin1')
     })
@@ -96,7 +96,7 @@ describe.each(FORMATS)('names of a backend, in the format %s', (format, parse) =
     const { reply, line, decided } = await named(sent)
     expect(reply.status).toBe(403)
     expect(line).toMatchObject({ auth: 'MISS 403', name: '', channel: 'a001' })
-    expect(decided).toMatchObject({ source: 'closed-door', backend: 'malformed', name: '' })
+    expect(decided).toMatchObject({ source: 'single-failure', backend: 'malformed', name: '' })
   })
 })
 

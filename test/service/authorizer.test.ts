@@ -1,43 +1,72 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { AccessRequest } from '../../service/access-request.js'
 import { createAuthorizer, type Authorizer, type AuthorizerOptions } from '../../service/authorizer.js'
-import type { Backend, Question } from '../../service/backends/backend.js'
+import type { Question } from '../../service/backends/backend.js'
+import {
+  NOT_ASKED,
+  type About,
+  type BackendDoor,
+  type GuardedAnswer,
+} from '../../service/backends/guard/guarded-backend.js'
 import { BlockList } from '../../service/block-list.js'
-import { Breaker } from '../../service/breaker.js'
-import type { Answer, Decision } from '../../service/decision.js'
-import { NetworkQueue } from '../../service/network-queue.js'
+import type { Decision } from '../../service/decision.js'
 import { NO_ARCHIVE } from '../../service/archive/session-archive.js'
 import type { DecisionEvent } from '../../service/questions.js'
 import { sessionKeyOf } from '../../service/session.js'
 import { SessionStore } from '../../service/session-store.js'
 
-const ALLOW: Answer = { outcome: 'allow', status: 200, name: 'ivan', authDurationMs: undefined }
-const DENY: Answer = { outcome: 'deny', status: 403 }
-const DOWN: Answer = { outcome: 'unavailable', failure: 'refused', status: undefined }
+const ALLOW: GuardedAnswer = { outcome: 'allow', status: 200, name: 'ivan', authDurationMs: undefined }
+const DENY: GuardedAnswer = { outcome: 'deny', status: 403 }
+const DOWN: GuardedAnswer = {
+  outcome: 'unavailable',
+  failure: 'refused',
+  status: undefined,
+  isBackendDown: true,
+}
+/** A failure of this one question, while the backend answers others. */
+const FAILED: GuardedAnswer = { outcome: 'unavailable', failure: 'status', status: 500, isBackendDown: false }
 
 /** A backend that answers when told to. */
-class FakeBackend implements Backend {
+class FakeBackend implements BackendDoor {
   credentialParams: readonly string[] | undefined = ['token']
   recheckMs = 180_000
+  isDown = false
+  /** Most questions about sessions at once. */
+  places = 32
+  /** How many more may be asked about while it is down. */
+  tries = 0
   readonly asked: Question[] = []
-  #waiting: ((answer: Answer) => void)[] = []
-  ask(question: Question): Promise<Answer> {
+  #about: About[] = []
+  #waiting: ((answer: GuardedAnswer) => void)[] = []
+  hasCapacity(): boolean {
+    return !this.isFull()
+  }
+  isFull(): boolean {
+    return this.#about.filter((about) => about !== 'newcomer').length >= this.places
+  }
+  mayTry(): boolean {
+    return this.isDown && this.tries-- > 0
+  }
+  ask(question: Question, about: About, isTry: boolean): Promise<GuardedAnswer> {
+    if (this.isDown && !isTry) return Promise.resolve(NOT_ASKED)
     this.asked.push(question)
+    this.#about.push(about)
     return new Promise((resolve) => this.#waiting.push(resolve))
   }
   /** Answers everything that waits, and lets all that follows from it happen. */
-  async answer(answer: Answer): Promise<void> {
+  async answer(answer: GuardedAnswer): Promise<void> {
     await this.hold()(answer)
   }
   /** Leaves what waits now for later: until the function that it returns is called. */
-  hold(): (answer: Answer) => Promise<void> {
+  hold(): (answer: GuardedAnswer) => Promise<void> {
     const held = this.#waiting.splice(0)
+    const about = this.#about.splice(0)
     return async (answer) => {
+      this.#about = this.#about.filter((one) => !about.includes(one))
       for (const resolve of held) resolve(answer)
       await new Promise((resolve) => setImmediate(resolve))
     }
   }
-  async close(): Promise<void> {}
 }
 
 let backend: FakeBackend
@@ -66,15 +95,6 @@ function authorizer(options: Partial<AuthorizerOptions> = {}): Authorizer {
   })
   return createAuthorizer({
     backend,
-    breaker: new Breaker({
-      slowMs: 1_000,
-      now: () => nowMs,
-      onOpen: () => {},
-      onClose: () => {},
-    }),
-    queue: new NetworkQueue({ most: 32, waitMs: 3_000 }),
-    recheckQueue: new NetworkQueue({ most: 16, waitMs: 0 }),
-    mostRechecks: 32,
     store,
     blocks: new BlockList(() => nowMs, NO_ARCHIVE),
     random: () => 0,
@@ -106,7 +126,7 @@ function keyOf({ host, clientIp, userAgent }: AccessRequest): string {
 async function decide(
   auth: Authorizer,
   query: string,
-  answer: Answer,
+  answer: GuardedAnswer,
   changes: Partial<AccessRequest> = {},
 ): Promise<Decision> {
   const decision = auth.authorize(request(query, changes))
@@ -234,63 +254,17 @@ describe('a request without credentials', () => {
   })
 })
 
-describe('one address', () => {
-  it('has at most so many questions: what is beyond waits for its turn, and others do not', async () => {
+describe('who does not get his turn', () => {
+  it('is refused, whatever WHEN_BACKEND_DOWN says, and asked about anew with his next request', async () => {
     const auth = authorizer()
-    const first = Array.from({ length: 32 }, (_, at) => auth.authorize(request(`token=${at}`)))
-    const beyond = auth.authorize(request('token=beyond'))
-    // A request that waits for a question which is asked already is none more.
-    const same = auth.authorize(request('token=0'))
-    const other = auth.authorize(request('token=other', { clientIp: '192.0.2.2' }))
-    expect(backend.asked).toHaveLength(33)
-    await backend.answer(ALLOW)
-    for (const decision of [...first, same, other]) expect(await decision).toMatchObject(allowed)
-    expect(backend.asked).toHaveLength(34)
-    await backend.answer(ALLOW)
-    expect(await beyond).toMatchObject(allowed)
-    expect(crowds).toEqual([])
-  })
-
-  it('is refused what does not get its turn in time, whatever WHEN_BACKEND_DOWN says', async () => {
-    const auth = authorizer({ queue: new NetworkQueue({ most: 1, waitMs: 1 }) })
-    const first = auth.authorize(request('token=1'))
-    const late = await auth.authorize(request('token=2'))
-    expect(late).toMatchObject({ ...refused, source: 'crowd', edge: { freshMs: 0 } })
+    expect(await decide(auth, 'token=1', { outcome: 'crowded' })).toMatchObject({
+      ...refused,
+      source: 'crowd',
+      edge: { freshMs: 0 },
+    })
     expect(crowds).toEqual(['192.0.2.1'])
-    await backend.answer(ALLOW)
-    expect(await first).toMatchObject(allowed)
-    expect(await decide(auth, 'token=2', ALLOW)).toMatchObject(allowed)
-  })
-
-  it('cannot have more asked by sessions that are due for a re-check', async () => {
-    const auth = authorizer({ recheckQueue: new NetworkQueue({ most: 2, waitMs: 0 }) })
-    for (const token of [1, 2, 3]) await decide(auth, `token=${token}`, ALLOW)
-    nowMs += 180_000
-    for (const token of [1, 2, 3]) expect(auth.authorize(request(`token=${token}`))).toMatchObject(allowed)
-    expect(backend.asked).toHaveLength(5)
-    await backend.answer(ALLOW)
-    expect(auth.authorize(request('token=3'))).toMatchObject(allowed)
-    expect(backend.asked).toHaveLength(6)
-  })
-
-  it('cannot keep the backend from being asked about one of its sessions, however many new viewers it sends', async () => {
-    const auth = authorizer({ queue: new NetworkQueue({ most: 2, waitMs: 60_000 }) })
-    await decide(auth, 'token=1', ALLOW)
-    nowMs += 180_000
-    for (let count = 0; count < 50; count++) void auth.authorize(request(`token=bad${count}`))
-    expect(backend.asked).toHaveLength(3)
-    expect(auth.authorize(request('token=1'))).toMatchObject(allowed)
-    expect(backend.asked).toHaveLength(4)
-    await backend.answer(DENY)
-    expect(auth.authorize(request('token=1'))).toMatchObject(refused)
-  })
-
-  it('waits no longer once the backend is known to be down', async () => {
-    const auth = authorizer({ queue: new NetworkQueue({ most: 20, waitMs: 60_000 }) })
-    const asked = Array.from({ length: 30 }, (_, at) => auth.authorize(request(`token=${at}`)))
-    await backend.answer({ outcome: 'unavailable', failure: 'timeout', status: undefined })
-    for (const decision of asked) expect(await decision).toMatchObject({ ...allowed, source: 'open-door' })
-    expect(backend.asked).toHaveLength(20)
+    expect(events).toEqual([])
+    expect(await decide(auth, 'token=1', ALLOW)).toMatchObject(allowed)
   })
 })
 
@@ -493,58 +467,46 @@ describe('while the backend is down', () => {
     expect(auth.authorize(request('token=1'))).toMatchObject(refused)
   })
 
-  it.each([
-    ['a 500', { failure: 'status', status: 500 }, false],
-    ['a broken connection', { failure: 'reset', status: undefined }, false],
-    ['a 503', { failure: 'status', status: 503 }, true],
-    ['no answer in time', { failure: 'timeout', status: undefined }, true],
-    ['no connection', { failure: 'refused', status: undefined }, true],
-  ] as const)('%s for one viewer while others are admitted', async (_, failed, isAdmitted) => {
-    const auth = authorizer()
-    const answer: Answer = { outcome: 'unavailable', ...failed }
-    await decide(auth, 'token=1', ALLOW)
-    // His own admissions prove nothing about others.
-    expect(await decide(auth, 'token=2', answer)).toMatchObject({ allowed: true })
-    await decide(auth, 'token=3', ALLOW, { clientIp: '192.0.2.7' })
-    nowMs += 999
-    expect(await decide(auth, 'token=4', answer)).toMatchObject({ allowed: isAdmitted })
-    nowMs += 2
-    expect(await decide(auth, 'token=5', answer)).toMatchObject({ allowed: true })
+  it('and there is nothing to tell that it is back, somebody is asked about behind his own back', async () => {
+    for (const whenBackendDown of ['allow', 'deny'] as const) {
+      backend = new FakeBackend()
+      const auth = authorizer({ whenBackendDown })
+      backend.isDown = true
+      backend.tries = 1
+      const isAdmitted = whenBackendDown === 'allow'
+      for (const token of ['a', 'b', 'c'])
+        expect(auth.authorize(request(`token=${token}`))).toMatchObject({ allowed: isAdmitted })
+      expect(backend.asked).toHaveLength(1)
+      backend.isDown = false
+      await backend.answer(ALLOW)
+      expect(auth.authorize(request('token=a'))).toMatchObject(allowed)
+      expect(backend.asked).toHaveLength(1)
+    }
   })
-})
 
-/** Five addresses find the backend down. */
-async function breakIt(auth: Authorizer): Promise<void> {
-  for (let viewer = 0; viewer < 5; viewer++) await decide(auth, `token=first${viewer}`, DOWN)
-  backend.asked.length = 0
-}
-
-describe('while the breaker is open', () => {
-  /** Five viewers whose questions fail. */
   it('nobody waits: new viewers get what the operator chose, known ones what they have', async () => {
     for (const whenBackendDown of ['allow', 'deny'] as const) {
       const auth = authorizer({ whenBackendDown })
       await decide(auth, 'token=known', ALLOW)
       await decide(auth, 'token=refused', DENY)
-      await breakIt(auth)
+      backend.isDown = true
       nowMs += 6_000
-      const isAdmitted = whenBackendDown === 'allow'
-      // One at most goes to the backend, and nobody waits for it.
-      for (const token of ['a', 'b', 'c']) {
-        expect(auth.authorize(request(`token=${token}`))).toMatchObject({ allowed: isAdmitted })
-      }
+      expect(auth.authorize(request('token=a'))).toMatchObject({ allowed: whenBackendDown === 'allow' })
       expect(auth.authorize(request('token=known'))).toMatchObject(allowed)
       expect(auth.authorize(request('token=refused'))).toMatchObject(refused)
-      expect(backend.asked.length).toBeLessThanOrEqual(1)
+      nowMs += 180_000
+      expect(auth.authorize(request('token=known'))).toMatchObject({ ...allowed, edge: { freshMs: 2_000 } })
+      expect(backend.asked).toHaveLength(2)
       backend = new FakeBackend()
     }
   })
 
   it('who came in meanwhile is asked about first, and closed where the backend says so', async () => {
     const auth = authorizer()
-    await breakIt(auth)
+    backend.isDown = true
     expect(auth.authorize(request('token=thief'))).toMatchObject(allowed)
     expect(auth.authorize(request('token=payer'))).toMatchObject(allowed)
+    backend.isDown = false
     nowMs += 1_000
     void auth.authorize(request('token=payer'))
     await backend.answer(ALLOW)
@@ -559,12 +521,12 @@ describe('while the breaker is open', () => {
     const auth = authorizer()
     const first = auth.authorize(request('token=1'))
     const answerFirst = backend.hold()
-    await breakIt(auth)
+    backend.isDown = true
     const meanwhile = auth.authorize(request('token=1'))
     await answerFirst(DOWN)
     const { sessionId } = (await meanwhile) as Decision & { allowed: true }
     expect(await first).toMatchObject({ ...allowed, source: 'kept', sessionId })
-    expect(events.filter(({ verdict }) => verdict.source === 'open-door')).toHaveLength(6)
+    expect(events.filter(({ verdict }) => verdict.source === 'open-door')).toHaveLength(1)
     expect(auth.authorize(request('token=1'))).toMatchObject({ ...allowed, sessionId })
   })
 
@@ -572,7 +534,7 @@ describe('while the breaker is open', () => {
     const auth = authorizer()
     const first = auth.authorize(request('token=thief'))
     const answerFirst = backend.hold()
-    await breakIt(auth)
+    backend.isDown = true
     expect(auth.authorize(request('token=thief'))).toMatchObject(allowed)
     await answerFirst(DENY)
     expect(await first).toMatchObject(refused)
@@ -580,42 +542,74 @@ describe('while the breaker is open', () => {
     expect(auth.authorize(request('token=thief'))).toMatchObject(refused)
   })
 
-  it('who came in is asked about without a request of his, one at a time until the backend answers', async () => {
-    const auth = authorizer({ mostRechecks: 3 })
-    await breakIt(auth)
-    for (const token of ['a', 'b', 'c']) void auth.authorize(request(`token=${token}`))
-    auth.checkUndecided()
-    expect(backend.asked).toHaveLength(0)
+  it('who came in is asked about without a request of his, as many at once as there are places', async () => {
+    const auth = authorizer()
+    backend.isDown = true
+    for (let viewer = 0; viewer < 8; viewer++) void auth.authorize(request(`token=${viewer}`))
     nowMs += 2_000
+    backend.tries = 1
     auth.checkUndecided()
     auth.checkUndecided()
     expect(backend.asked).toHaveLength(1)
+    backend.isDown = false
+    backend.places = 3
     await backend.answer(ALLOW)
-    // Five who came in before the breaker opened, and three after it.
     for (const asked of [4, 7, 8, 8]) {
-      auth.checkUndecided()
-      auth.checkUndecided()
       expect(backend.asked).toHaveLength(asked)
       await backend.answer(DENY)
     }
-    expect(auth.authorize(request('token=c'))).toMatchObject(refused)
+    expect(auth.authorize(request('token=7'))).toMatchObject(refused)
+  })
+})
+
+describe('a question that fails while the backend answers others', () => {
+  it('lets nobody in, and is asked anew with the next request', async () => {
+    const auth = authorizer()
+    expect(await decide(auth, 'token=1', FAILED)).toMatchObject({
+      ...refused,
+      source: 'single-failure',
+      edge: { freshMs: 0 },
+    })
+    expect(await decide(auth, 'token=1', FAILED)).toMatchObject(refused)
+    expect(await decide(auth, 'token=1', ALLOW)).toMatchObject(allowed)
   })
 
-  it('with the door closed the question of one who is refused finds the recovery', async () => {
-    const auth = authorizer({ whenBackendDown: 'deny' })
-    await breakIt(auth)
-    nowMs += 1_000
-    expect(auth.authorize(request('token=1'))).toMatchObject(refused)
-    expect(backend.asked).toHaveLength(1)
-    await backend.answer(ALLOW)
-    expect(auth.authorize(request('token=1'))).toMatchObject(allowed)
-    expect(await decide(auth, 'token=2', ALLOW)).toMatchObject(allowed)
+  it('is the end for who came in while it was down, and not for whom it has admitted itself', async () => {
+    const auth = authorizer()
+    await decide(auth, 'token=payer', ALLOW)
+    backend.isDown = true
+    void auth.authorize(request('token=thief'))
+    backend.isDown = false
+    nowMs += 180_000
+    void auth.authorize(request('token=payer'))
+    void auth.authorize(request('token=thief'))
+    await backend.answer(FAILED)
+    expect(auth.authorize(request('token=payer'))).toMatchObject(allowed)
+    expect(store.sessionCount).toBe(1)
+    // It was no decision about him: he may have been unlucky.
+    expect(await decide(auth, 'token=thief', ALLOW)).toMatchObject(allowed)
+  })
+
+  it('is asked less and less often where it is about a session', async () => {
+    const auth = authorizer()
+    await decide(auth, 'token=1', ALLOW)
+    nowMs += 180_000
+    const askedAtMs: number[] = []
+    for (let second = 0; second < 160; second++) {
+      const before = backend.asked.length
+      expect(auth.authorize(request('token=1'))).toMatchObject(allowed)
+      await backend.answer(FAILED)
+      if (backend.asked.length > before) askedAtMs.push(second)
+      nowMs += 1_000
+    }
+    expect(askedAtMs).toEqual([0, 10, 30, 70, 150])
   })
 })
 
 describe('sessions that are due all at once', () => {
   it('are not asked about all at once: the backend has just come back', async () => {
-    const auth = authorizer({ mostRechecks: 3 })
+    const auth = authorizer()
+    backend.places = 3
     const viewers = Array.from({ length: 10 }, (_, at) => ({ clientIp: `192.0.2.${at}` }))
     for (const viewer of viewers) await decide(auth, 'token=1', ALLOW, viewer)
     nowMs += 180_000
@@ -627,7 +621,8 @@ describe('sessions that are due all at once', () => {
   })
 
   it('may be repeated by nginx for a moment where they cannot be asked about', async () => {
-    const auth = authorizer({ mostRechecks: 1 })
+    const auth = authorizer()
+    backend.places = 1
     await decide(auth, 'token=1', ALLOW)
     await decide(auth, 'token=2', ALLOW)
     nowMs += 180_000
@@ -760,7 +755,7 @@ describe('a session that an operator closes', () => {
     const auth = authorizer()
     void auth.authorize(request('token=1'))
     const answerFirst = backend.hold()
-    await breakIt(auth)
+    backend.isDown = true
     expect(auth.authorize(request('token=1'))).toMatchObject(allowed)
     auth.closings.close(store.newestSession(keyOf(tokenless))!, 0)
     await answerFirst(ALLOW)

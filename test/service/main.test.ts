@@ -141,7 +141,7 @@ describe('the service', () => {
     const { child, exited, middleware, output, site } = await startWithMiddleware()
     let inFlight: ServerResponse | undefined
     const asked = new Promise<void>((resolve) => {
-      middleware.answerWith((_, response) => {
+      middleware.answerViewersWith((_, response) => {
         inFlight = response
         resolve()
       })

@@ -6,6 +6,8 @@ import type { Verdict } from '../../service/decision.js'
 const ADMITTED: Verdict = { allow: true, source: 'open-door' }
 const CONFIRMED: Verdict = { allow: true, source: 'backend' }
 const viewer = () => ({ id: '', name: '' })
+const KEPT: Verdict = { allow: true, source: 'kept' }
+const FAILED: Verdict = { allow: false, source: 'single-failure', refusal: 403 }
 const CLOSED: Verdict = { allow: false, source: 'backend', refusal: 403 }
 
 function start() {
@@ -25,12 +27,11 @@ function start() {
 describe('the account of an outage', () => {
   it('tells when it began, how long it took, and what became of those who came in', () => {
     const { lines, clock, account } = start()
-    // The failures that show an outage let viewers in before it is known.
+    account.onOutage('refused')
     const [first, second, third, fourth] = [viewer(), viewer(), viewer(), viewer()] as const
     account.onDecision({ session: first, verdict: ADMITTED, wasUndecided: false })
     account.onDecision({ session: second, verdict: ADMITTED, wasUndecided: false })
-    account.onDecision({ session: second, verdict: CONFIRMED, wasUndecided: true })
-    account.onOutage('refused')
+    account.onDecision({ session: second, verdict: KEPT, wasUndecided: true })
     account.onDecision({ session: third, verdict: ADMITTED, wasUndecided: false })
     account.onDecision({ session: fourth, verdict: ADMITTED, wasUndecided: false })
     // Who came in before a restart is in the account of the service that let him in.
@@ -40,8 +41,10 @@ describe('the account of an outage', () => {
     account.end()
     account.onDecision({ session: viewer(), verdict: CONFIRMED, wasUndecided: false })
     account.onDecision({ session: third, verdict: CONFIRMED, wasUndecided: true })
+    account.onDecision({ session: second, verdict: CLOSED, wasUndecided: true })
     expect(lines).toHaveLength(2)
-    account.onDecision({ session: fourth, verdict: CLOSED, wasUndecided: true })
+    // The backend is back, and fails for him alone.
+    account.onDecision({ session: fourth, verdict: FAILED, wasUndecided: true })
     expect(lines).toMatchObject([
       {
         level: 50,
@@ -49,8 +52,8 @@ describe('the account of an outage', () => {
         whenBackendDown: 'allow',
         msg: expect.stringMatching(/^outage began/) as unknown,
       },
-      { level: 40, seconds: 42, admitted: 3, msg: expect.stringMatching(/^outage ended/) as unknown },
-      { level: 40, admitted: 3, confirmed: 2, closed: 1, unchecked: 0 },
+      { level: 40, seconds: 42, admitted: 4, msg: expect.stringMatching(/^outage ended/) as unknown },
+      { level: 40, admitted: 4, confirmed: 2, closed: 2, unchecked: 0 },
     ])
   })
 
@@ -68,16 +71,6 @@ describe('the account of an outage', () => {
     account.tick()
     expect(lines).toHaveLength(3)
     expect(lines[2]).toMatchObject({ unchecked: 1 })
-  })
-
-  it('leaves out those who came in long before it', () => {
-    const { lines, clock, account } = start()
-    account.onDecision({ session: viewer(), verdict: ADMITTED, wasUndecided: false })
-    clock.nowMs = 60_001
-    account.tick()
-    account.onOutage('refused')
-    account.end()
-    expect(lines[1]).toMatchObject({ admitted: 0 })
   })
 
   it('is closed by the next one, and when the service ends', () => {

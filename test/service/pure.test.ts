@@ -204,7 +204,8 @@ describe('a session key', () => {
 describe('the rule of three outcomes', () => {
   const allow = { outcome: 'allow', status: 200, name: '', authDurationMs: undefined } as const
   const deny = { outcome: 'deny', status: 404 } as const
-  const down = { outcome: 'unavailable', failure: 'dns', status: undefined } as const
+  const down = { outcome: 'unavailable', failure: 'dns', status: undefined, isBackendDown: true } as const
+  const alone = { ...down, isBackendDown: false } as const
 
   it.each([
     [allow, undefined, 'deny', { allow: true, source: 'backend' }],
@@ -220,8 +221,13 @@ describe('the rule of three outcomes', () => {
     [down, 401, 'allow', { allow: false, source: 'kept', refusal: 401 }],
     [down, undefined, 'allow', { allow: true, source: 'open-door' }],
     [down, undefined, 'deny', { allow: false, source: 'closed-door', refusal: 403 }],
+    [down, 'undecided', 'deny', { allow: true, source: 'kept' }],
+    [alone, 'allow', 'deny', { allow: true, source: 'kept' }],
+    [alone, 401, 'allow', { allow: false, source: 'kept', refusal: 401 }],
+    [alone, undefined, 'allow', { allow: false, source: 'single-failure', refusal: 403 }],
+    [alone, 'undecided', 'allow', { allow: false, source: 'single-failure', refusal: 403 }],
   ] as const)('%j, known %s, door %s', (answer, known, door, verdict) => {
-    expect(judge(answer, known, door, false)).toEqual(verdict)
+    expect(judge(answer, known, door)).toEqual(verdict)
   })
 })
 

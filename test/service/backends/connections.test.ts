@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process'
+import dns from 'node:dns'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer as createTlsServer } from 'node:https'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Backend, Question } from '../../../service/backends/backend.js'
 import { createExchange } from '../../../service/backends/exchange.js'
 import { createBackend } from '../../../service/backends/index.js'
@@ -126,6 +127,32 @@ describe('a question', () => {
     const released: string[] = []
     await backendAt(url, { timeoutMs: 5_000 }).ask(question(`a${odd}`), () => released.push('once'))
     await expect.poll(() => released).toEqual(['once'])
+  })
+})
+
+describe('a question that does not reach the backend', () => {
+  const askedOf = async (url: string) => {
+    let isReleased = false
+    const answer = await backendAt(url, { timeoutMs: 100 }).ask(question('a'), () => (isReleased = true))
+    return { answer, isReleased: () => isReleased }
+  }
+
+  it('as the resolver does not answer is let go at its deadline', async () => {
+    const lookup = vi.spyOn(dns, 'lookup').mockImplementation(() => {})
+    try {
+      const { answer, isReleased } = await askedOf('http://backend.invalid/')
+      expect(answer).toMatchObject({ failure: 'timeout' })
+      await expect.poll(isReleased).toBe(true)
+    } finally {
+      lookup.mockRestore()
+    }
+  })
+
+  it('as no TLS comes about is let go at its deadline', async () => {
+    const url = await listen(() => {})
+    const { answer, isReleased } = await askedOf(url.replace('http:', 'https:'))
+    expect(answer).toMatchObject({ failure: 'timeout' })
+    await expect.poll(isReleased).toBe(true)
   })
 })
 

@@ -178,9 +178,10 @@ it('--json is one object, whose names stay', async () => {
       method: 'GET',
       url: `${env.BACKEND_URL}?token=…&uid=1…0`,
       headers: {
-        host,
-        'user-agent': 'nginx-hls-auth',
-        'accept-encoding': 'identity',
+        Host: host,
+        'User-Agent': 'nginx-hls-auth',
+        'Accept-Encoding': 'identity',
+        Connection: 'close',
         'X-Session-ID': session,
         'X-Channel-ID': 'a001',
         'X-Real-IP': '127.0.0.1',
