@@ -12,6 +12,7 @@ import { now } from './clock.js'
 import { withoutSecrets, type Config } from './config.js'
 import { createDecisionLog } from './decision-log.js'
 import { startEvents } from './events/events.js'
+import { FirstContact } from './first-contact.js'
 import { tellAll } from './observer.js'
 import { OutageAccount } from './outage-account.js'
 import { startServer } from './server.js'
@@ -117,11 +118,11 @@ export async function startService(config: Config, log: Logger): Promise<Running
     onError,
   })
   const server = await startServer(app, config)
-  // What it answers while all is well is good to know before it does not.
-  void backend.askBare()
+  const firstContact = new FirstContact({ config, backend, log, now })
   const tick = setInterval(() => {
     store.sweep(SWEEP_SESSIONS)
     account.tick()
+    firstContact.tick()
     events.tick()
     authorizer.closings.closeBlocked()
     authorizer.checkUndecided()
@@ -133,6 +134,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
     store,
     blocks,
     authorizer,
+    backend,
     account,
     recent,
     metrics,

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { Authorizer } from '../authorizer.js'
+import type { GuardedBackend } from '../backends/guard/guarded-backend.js'
 import type { BlockList } from '../block-list.js'
 import { now } from '../clock.js'
 import type { Config } from '../config.js'
@@ -21,6 +22,7 @@ export interface AdminParts {
   readonly store: SessionStore
   readonly blocks: BlockList
   readonly authorizer: Authorizer
+  readonly backend: Pick<GuardedBackend, 'neverAnswered'>
   readonly account: OutageAccount
   readonly recent: Recent
   readonly metrics: Metrics
@@ -60,6 +62,7 @@ export async function startAdmin(parts: AdminParts): Promise<RunningAdmin> {
           account,
           recent,
           questionsInFlight: () => authorizer.questionsInFlight,
+          neverAnswered: () => parts.backend.neverAnswered,
         },
         census,
         moment,

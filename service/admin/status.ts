@@ -1,3 +1,4 @@
+import type { Cause } from '../backends/guard/verdict.js'
 import { withoutSecrets, type Config } from '../config.js'
 import type { OutageAccount } from '../outage-account.js'
 import type { Census } from './census.js'
@@ -10,6 +11,8 @@ export interface StatusOptions {
   readonly startedAtMs: number
   readonly account: OutageAccount
   readonly questionsInFlight: () => number
+  /** Why it has never answered since the service was first started; undefined where it has, or may be well. */
+  readonly neverAnswered: () => Cause | undefined
   readonly recent: Recent
 }
 
@@ -26,6 +29,7 @@ export function statusOf(options: StatusOptions, { sessions, channels }: Census,
       url: withoutSecrets(config.backendUrl.href),
       state: outage ? 'down' : recent.failures > 0 ? 'failing' : recent.hasAnswered ? 'up' : 'unknown',
       failures: recent.failures,
+      never_answered: options.neverAnswered() ?? null,
       in_flight: options.questionsInFlight(),
       latency: recent.latency,
     },

@@ -1,3 +1,4 @@
+import { whereRefused } from '../backends/where-refused.js'
 import type { Config } from '../config.js'
 import { isAboutRequest, type Answer } from '../decision.js'
 import { formatDuration } from '../duration.js'
@@ -62,11 +63,7 @@ function aboutFailure(
     case 'refused':
       return {
         code: 'connection_refused',
-        text: `Nothing listens at ${host}: start the backend, or correct host and port in BACKEND_URL.${
-          isLoopback(hostname)
-            ? ' Within a container this address is the container itself: the machine is host.docker.internal there.'
-            : ''
-        }`,
+        text: `Nothing listens at ${host}: start the backend, or correct host and port in BACKEND_URL. ${whereRefused(hostname)}`.trim(),
       }
     case 'timeout':
       if (!isNameKnown) return silentNameServer
@@ -132,10 +129,6 @@ function tlsText(host: string, hostname: string, code: string): string {
         ? `${host} does not speak TLS as this service does (${code}): correct the port, or write http:// in BACKEND_URL.`
         : `${certificate} is not accepted (${code}): install another one for ${hostname}.`
   }
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.')
 }
 
 function aboutAdmission({ outcome }: Exchanged, { backendType }: Config, credentials: string): Advice[] {

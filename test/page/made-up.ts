@@ -64,6 +64,7 @@ export function makeUpStatus(sessions: readonly Session[], now: number): Status 
       url: 'http://portal.example.com/stalker_portal',
       state: 'up',
       failures: 0,
+      never_answered: null,
       in_flight: 3,
       latency: Array.from({ length: 60 }, (_, i) =>
         i > 20 && i < 24 ? null : 12 + random.below(9) + (i > 40 && i < 45 ? 60 : 0),

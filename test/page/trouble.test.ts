@@ -41,6 +41,19 @@ describe('when something is wrong', () => {
     expect(await page.locator('link[rel=icon]').getAttribute('href')).toBe('data:,')
   })
 
+  it('a backend that has never answered is told before anybody has come', async ({ stub, open }) => {
+    const { page } = await open()
+    await page.getByText(/^answers in/).waitFor()
+    const { backend } = stub.status
+    stub.status = { ...stub.status, backend: { ...backend, state: 'unknown', never_answered: 'refused' } }
+    const alert = page.getByRole('alert')
+    await alert.getByText('has never answered since this service was first started').waitFor()
+    expect(await alert.textContent()).toMatch(
+      /: refuses connections\. Look at BACKEND_URL\..*let in unchecked/,
+    )
+    expect(await page.title()).toMatch(/Backend outage/)
+  })
+
   it('a backend whose last answers were none is not called well, however quick the one before', async ({
     stub,
     open,

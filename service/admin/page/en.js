@@ -83,6 +83,8 @@ export default /** @satisfies {import('./types.js').Sentences} */ ({
   lifted: (addr, channel) => `${addr} is no longer kept out of ${channel}.`,
   notLifted: (addr, why) => `${addr}: ${why} Look whether the block is still in the list.`,
   outage: (since, cause) => `Outage of the backend since ${since}: ${cause}.`,
+  neverAnswered: (cause) =>
+    `The backend has never answered since this service was first started: ${cause}. Look at BACKEND_URL.`,
   outageAllow: 'New viewers are let in unchecked; known ones keep their decision.',
   outageDeny: 'New viewers are refused; known ones keep their decision.',
   outageSoFar: (n, lasting) => `Let in so far: ${some(n, 'viewer', 'viewers')}. Lasting ${lasting}.`,

@@ -45,7 +45,7 @@ function showBackend({ backend, outage, outages }) {
   const states = {
     up: last === undefined ? words.up : words.upIn(last),
     failing: words.failing(backend.failures),
-    down: outage && causeOf(outage),
+    down: outage && wordsOf(outage.backend),
     unknown: words.unknown,
   }
   setText(byId('backend-state'), states[backend.state] ?? '')
@@ -119,17 +119,17 @@ function channelItem(id, onChannel) {
   return item
 }
 
-/** @param {NonNullable<Status['outage']>} outage */
-const causeOf = ({ backend: cause }) =>
-  typeof cause === 'number' ? words.status(cause) : words.causes[cause]
+/** @param {import('./types.js').Cause} cause */
+const wordsOf = (cause) => (typeof cause === 'number' ? words.status(cause) : words.causes[cause])
 
 /** @param {Status} status */
-function showOutage({ outage, when_backend_down: door }) {
+function showOutage({ backend: { never_answered: never }, outage, when_backend_down: door }) {
   const banner = byId('outage')
-  banner.hidden = outage === null
+  banner.hidden = outage === null && never === null
   const [since, policy, soFar] = banner.children
-  setText(since, outage ? words.outage(at(outage.since), causeOf(outage)) : '')
-  setText(policy, outage ? (door === 'allow' ? words.outageAllow : words.outageDeny) : '')
+  const what = outage ? words.outage(at(outage.since), wordsOf(outage.backend)) : ''
+  setText(since, never === null ? what : words.neverAnswered(wordsOf(never)))
+  setText(policy, banner.hidden ? '' : door === 'allow' ? words.outageAllow : words.outageDeny)
   setText(soFar, outage ? words.outageSoFar(outage.admitted, duration(outage.seconds)) : '')
 }
 

@@ -45,6 +45,8 @@ export interface Status {
     readonly state: 'up' | 'failing' | 'down' | 'unknown'
     /** How many of the last questions, in a row, had no decision. */
     readonly failures: number
+    /** Why it has never answered since the service was first started; null where it has, or may be well. */
+    readonly never_answered: Cause | null
     readonly in_flight: number
     /** Medians of 5 s each in ms, the oldest first, at most 60; null: there was no decision. */
     readonly latency: readonly (number | null)[]
@@ -95,6 +97,7 @@ export interface Sentences {
   lifted(addr: string, channel: string): string
   notLifted(addr: string, why: string): string
   outage(since: string, cause: string): string
+  neverAnswered(cause: string): string
   outageSoFar(n: number, lasting: string): string
   unreachable(since: string): string
   answered(status: number): string

@@ -55,6 +55,7 @@ export class BareAnswers {
 
   /** The bare address has failed. */
   failed(cause: Cause, askedAtMs: number): void {
+    if (cause === 'slow') this.#answered()
     if (this.#harmless.has(cause)) return
     const times = this.#suspected?.cause === cause ? this.#suspected.times : 0
     this.#suspected = { cause, atMs: askedAtMs, times }
@@ -62,10 +63,7 @@ export class BareAnswers {
 
   /** The backend has decided about somebody who was asked about at this time. */
   viewerDecided(askedAtMs: number): void {
-    if (!this.#hasAnswered) {
-      this.#hasAnswered = true
-      this.#tell()
-    }
+    this.#answered()
     const suspected = this.#suspected
     if (suspected === undefined || askedAtMs < suspected.atMs) return
     // One failure counts once.
@@ -80,6 +78,12 @@ export class BareAnswers {
   /** Whether it is known what it answers while all is well. */
   get isSettled(): boolean {
     return this.#suspected === undefined && (this.#hasDecided || this.#harmless.size > 0)
+  }
+
+  #answered(): void {
+    if (this.#hasAnswered) return
+    this.#hasAnswered = true
+    this.#tell()
   }
 
   #tell(): void {

@@ -82,6 +82,9 @@ const QUIET = 2
 
 const WITNESSES = 3
 
+/** Failures that no script can bring about. */
+const NOBODY_THERE: readonly Cause[] = ['refused', 'dns', 'tls', 'timeout']
+
 /** How often the bare address is asked while all is well: as soon as it is not known what it answers, and then. */
 const LEARN_MS = { unsettled: 1_000, settled: 60_000 }
 
@@ -108,6 +111,8 @@ export class GuardedBackend {
   /** Questions about unknown viewers that the backend has not done with, those whose deadline has passed among them. */
   #unknownAtWork = 0
   #bareAskedAtMs = -Infinity
+  /** What the last question about the bare address came to; undefined for a decision, and before it. */
+  #bareFailure: Cause | undefined
   #triedAtMs = -Infinity
 
   constructor(options: GuardedBackendOptions) {
@@ -154,9 +159,12 @@ export class GuardedBackend {
     return this.#availability.isDown
   }
 
-  /** Whether it has decided anything since the service was first started. */
-  get hasAnswered(): boolean {
-    return this.#bare.hasAnswered
+  /** Why it has never answered since the service was first started; undefined where it has, or may be well. */
+  get neverAnswered(): Cause | undefined {
+    const cause = this.#bareFailure
+    if (this.#bare.hasAnswered || cause === undefined) return undefined
+    // A script that fails without a viewer's query may be well.
+    return this.isDown || NOBODY_THERE.includes(cause) ? cause : undefined
   }
 
   /** Whether a question about a session would be asked at once. */
@@ -254,6 +262,7 @@ export class GuardedBackend {
     const answer = await this.#timed(this.#options.ownBackend.askBare())
     if (answer === 'decided') this.#bare.decided()
     else this.#bare.failed(answer.cause, askedAtMs)
+    this.#bareFailure = answer === 'decided' ? undefined : answer.cause
     return answer
   }
 

@@ -2,6 +2,7 @@ import { pino } from 'pino'
 import { describe, expect, it } from 'vitest'
 import { Recent } from '../../../service/admin/recent.js'
 import { statusOf } from '../../../service/admin/status.js'
+import type { Cause } from '../../../service/backends/guard/verdict.js'
 import { OutageAccount } from '../../../service/outage-account.js'
 import type { DecisionEvent } from '../../../service/questions.js'
 
@@ -18,14 +19,24 @@ function start() {
   const log = pino({ level: 'silent' })
   const account = new OutageAccount({ log, whenBackendDown: 'allow', now: () => 0 })
   const recent = new Recent(() => 0)
+  let never: Cause | undefined
   const config = {
     backendType: 'http',
     backendUrl: new URL('http://portal.example.com/'),
     whenBackendDown: 'allow',
   } as const
-  const options = { version: '', config, startedAtMs: 0, account, recent, questionsInFlight: () => 0 }
+  const options = {
+    version: '',
+    config,
+    startedAtMs: 0,
+    account,
+    recent,
+    questionsInFlight: () => 0,
+    neverAnswered: () => never,
+  }
   return {
     account,
+    neverAnswer: (cause: Cause) => (never = cause),
     answer: (answer: DecisionEvent['answer'], elapsedMs: number) =>
       recent.onDecision({ answer, elapsedMs } as DecisionEvent),
     status: () => statusOf(options, CENSUS, { nowMs: 42_000, wallMs: 1e12 }),
@@ -51,6 +62,13 @@ describe('the status', () => {
     account.end()
     answer(DENIED, 20)
     expect(status()).toMatchObject({ backend: { state: 'up', failures: 0 }, outage: null })
+  })
+
+  it('tells why a backend has never answered', () => {
+    const { neverAnswer, status } = start()
+    expect(status()).toMatchObject({ backend: { never_answered: null } })
+    neverAnswer('refused')
+    expect(status()).toMatchObject({ backend: { never_answered: 'refused' } })
   })
 
   it.for(['slow', 'refused', 503])('tells the cause of an outage as the log does: %s', (cause) => {

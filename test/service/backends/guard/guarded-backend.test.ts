@@ -371,7 +371,29 @@ describe('what the bare address answers', () => {
       await settle(1_000)
     }
     expect(ownAsked).toEqual(['bare', 'bare', 'bare'])
-    expect([guard.hasAnswered, learnt.at(-1)]).toEqual([true, 'decided'])
+    expect([guard.neverAnswered, learnt.at(-1)]).toEqual([undefined, 'decided'])
+  })
+
+  it.each([
+    [failing('refused'), 'refused'],
+    [failing('timeout'), 'timeout'],
+    // Without a query it may be well.
+    [failingWith(500), undefined],
+    [failing('reset'), undefined],
+  ] as const)('is told where it never has: %j', async (answer, cause) => {
+    guard = guardOf({ learnt: undefined })
+    own.bare = answer
+    void guard.askBare()
+    await settle(own.afterMs)
+    expect(guard.neverAnswered).toBe(cause)
+    ask(THIEF)
+    await settle()
+    await asked[0]!.answer(answer)
+    await settle(1_000)
+    expect([guard.isDown, guard.neverAnswered]).toEqual([true, answer.status ?? answer.failure])
+    own.bare = DENY
+    await settle(1_100)
+    expect(guard.neverAnswered).toBeUndefined()
   })
 })
 
