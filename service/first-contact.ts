@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { whereRefused } from './backends/where-refused.js'
+import { whereRefused } from './where-refused.js'
 import type { GuardedBackend } from './backends/guard/guarded-backend.js'
 import { withoutSecrets, type Config } from './config.js'
 

@@ -1,4 +1,4 @@
-import { whereRefused } from '../backends/where-refused.js'
+import { whereRefused } from '../where-refused.js'
 import type { Config } from '../config.js'
 import { isAboutRequest, type Answer } from '../decision.js'
 import { formatDuration } from '../duration.js'
