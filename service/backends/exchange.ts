@@ -2,7 +2,9 @@ import { Agent as HttpAgent, request as requestHttp, type IncomingMessage } from
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
 import type { Readable } from 'node:stream'
 import { createFetch } from 'ofetch'
+import { now } from '../clock.js'
 import type { Failure } from '../decision.js'
+import { NameCache } from './name-cache.js'
 
 /** One GET to a backend and what came of it. */
 export type Outcome =
@@ -63,10 +65,11 @@ export const OWN_HEADERS = {
  */
 export function createExchange({ timeoutMs, lingerMs = LINGER_MS }: ExchangeOptions): Exchange {
   const asking = new Set<() => void>()
+  const { lookup } = new NameCache(now)
   const agents: Agents = {
-    http: new HttpAgent({ keepAlive: false }),
+    http: new HttpAgent({ keepAlive: false, lookup }),
     // Keeps the sessions of TLS: with them a connection costs one round trip less, and no certificates.
-    https: new HttpsAgent({ keepAlive: false }),
+    https: new HttpsAgent({ keepAlive: false, lookup }),
   }
   const fetch = createFetch({
     fetch: ((origin: string, options: GetOptions) => getExactly(agents, origin, options)) as unknown as Fetch,

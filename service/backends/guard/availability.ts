@@ -12,7 +12,7 @@ export interface AvailabilityOptions {
   readonly ask: () => Round
   /** Whether such a failure of the bare address says anything. */
   readonly isTelling: (cause: Cause) => boolean
-  /** Whether so few questions about unknown viewers are with the backend that they cannot be what makes it fail. */
+  /** Whether it is asked about so few new viewers that they cannot be what makes it fail. */
   readonly isQuiet: () => boolean
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number
@@ -21,12 +21,15 @@ export interface AvailabilityOptions {
   readonly onUp: () => void
   /** A round has not found it up. */
   readonly onTrouble: () => void
-  /** Whether unknown viewers are held back has changed. */
+  /** Whether new viewers are held back has changed. */
   readonly onHold: () => void
 }
 
 /** Time from the beginning of one round to the next. */
 const ROUND_MS = 1_000
+
+/** A round that is not answered by then has new viewers held back, so that the next one begins in quiet. */
+const HOLD_MS = 200
 
 /** Rounds whose answers are outstanding: a backend that hangs is asked once a second all the same. */
 const MAX_UNDER_WAY = 8
@@ -45,8 +48,8 @@ interface Waiting {
  * himself, so all that his failure brings about is that the service asks. It does so at most once a second, however many
  * fail, and as long as the backend is down, which finds its recovery.
  *
- * A backend that fails while unknown viewers' questions keep it busy may be overloaded by them. These are held back then,
- * and what counts is a round that began in quiet.
+ * A backend that fails while it is asked about many new viewers may be overloaded by them. They are held back then, and
+ * what counts is a round that began in quiet.
  */
 export class Availability {
   #cause: Cause | undefined
@@ -70,7 +73,7 @@ export class Availability {
     return this.#cause !== undefined
   }
 
-  /** Whether unknown viewers have to wait until it is known whether they are what makes the backend fail. */
+  /** Whether new viewers have to wait until it is known whether they are what makes the backend fail. */
   get isHolding(): boolean {
     return this.#isHolding
   }
@@ -128,7 +131,9 @@ export class Availability {
     if (this.#underWay >= MAX_UNDER_WAY) return
     this.#underWay++
     const isInQuiet = isQuiet()
+    const hold = setTimeout(() => !this.isDown && this.#hold(true), HOLD_MS)
     const verdict = await this.#verdictOf(ask())
+    clearTimeout(hold)
     this.#underWay--
     // A round that began later knows better: the backend has hung, and is back.
     if (beganAtMs > this.#lastJudgedAtMs) this.#judge(verdict, beganAtMs, isInQuiet)
@@ -154,7 +159,7 @@ export class Availability {
     }
     this.#options.onTrouble()
     if (this.isDown) return
-    if (!isInQuiet) {
+    if (!isInQuiet && !verdict.isUnmistakable) {
       this.#hold(true)
       return
     }

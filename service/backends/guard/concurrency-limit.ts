@@ -40,6 +40,11 @@ export class ConcurrencyLimit {
     return Math.floor(this.#limit)
   }
 
+  /** How long the fastest answer of late has taken, in milliseconds; Infinity before the first. */
+  get fastestMs(): number {
+    return Math.min(this.#fastestMs, this.#fastestBeforeMs)
+  }
+
   /**
    * Learns from an admission.
    *
@@ -47,8 +52,7 @@ export class ConcurrencyLimit {
    */
   admitted(elapsedMs: number, isUsedUp: boolean): void {
     this.#note(elapsedMs)
-    const fastestMs = Math.min(this.#fastestMs, this.#fastestBeforeMs)
-    if (!isUsedUp || elapsedMs > 2 * fastestMs + NOISE_MS) return
+    if (!isUsedUp || elapsedMs > 2 * this.fastestMs + NOISE_MS) return
     const step = this.#limit < this.#threshold ? 1 : 1 / this.#limit
     this.#limit = Math.min(this.#limit + step, this.#options.most)
   }

@@ -22,12 +22,13 @@ type Waiting = Set<(turn: Turn) => void>
 
 /**
  * Deals out turns network by network, so that nobody waits behind a flood from somewhere else: a network that has had no
- * turn of late comes first, the others one after the other (the new and old flows of FQ-CoDel, RFC 8290 section 4.1; a
- * network is a flow, and stays old for {@link MEMORY_MS}, so that asking one by one is of no use).
+ * turn of late, and waits for one alone, comes first, the others one after the other (the new and old flows of FQ-CoDel,
+ * RFC 8290 section 4.1; a network is a flow, and stays old for {@link MEMORY_MS}, so that asking one by one is of no use).
  */
 export class FairQueue {
   readonly #taken = new Map<string, number>()
   #total = 0
+  #lent = 0
   /** Networks that wait, by who has had a turn of late; in each the first is next. */
   readonly #waitingNew = new Map<string, Waiting>()
   readonly #waitingOld = new Map<string, Waiting>()
@@ -40,7 +41,8 @@ export class FairQueue {
   }
 
   get isFull(): boolean {
-    return this.#total >= this.#options.limit()
+    const limit = this.#options.limit()
+    return limit === 0 || this.#total >= limit + this.#lent
   }
 
   /** Whether this address would have its turn at once. */
@@ -51,16 +53,17 @@ export class FairQueue {
   /** Waits for a turn. Whoever gets `taken` has a place until he calls {@link leave}. */
   enter(clientIp: string): Promise<Turn> {
     const network = networkOf(clientIp)
-    const isOld = this.#waitingOld.has(network) || this.#hadTurn(network)
-    const list = isOld ? this.#waitingOld : this.#waitingNew
-    const waiting = list.get(network) ?? new Set()
+    const waiting = this.#waitingNew.get(network) ?? this.#waitingOld.get(network) ?? new Set()
     if (waiting.size >= MAX_WAITING_OF_ONE) return Promise.resolve('late')
+    const isOld = waiting.size > 0 || this.#hadTurn(network)
+    if (isOld) this.#waitingNew.delete(network)
+    const list = isOld ? this.#waitingOld : this.#waitingNew
     list.set(network, waiting)
     return new Promise((resolve) => {
       const settle = (turn: Turn) => {
         clearTimeout(timer)
         waiting.delete(settle)
-        if (waiting.size === 0 && list.get(network) === waiting) list.delete(network)
+        if (waiting.size === 0) this.#forget(network, waiting)
         resolve(turn)
       }
       const timer = setTimeout(() => settle('late'), this.#options.waitMs)
@@ -69,9 +72,13 @@ export class FairQueue {
     })
   }
 
-  /** Lets others have this place, although its own network cannot have another instead of it before {@link leave}. */
+  /**
+   * Lets others have this place, and one more for it: whoever has been answered while it was taken has shown that there are
+   * more. Its own network cannot have another instead of it before {@link leave}.
+   */
   lend(): void {
     this.#total--
+    this.#lent++
     this.deal()
   }
 
@@ -85,7 +92,8 @@ export class FairQueue {
     const left = this.#taken.get(network)! - 1
     if (left === 0) this.#taken.delete(network)
     else this.#taken.set(network, left)
-    if (!wasLent) this.#total--
+    if (wasLent) this.#lent--
+    else this.#total--
     this.deal()
   }
 
@@ -111,6 +119,12 @@ export class FairQueue {
   close(): void {
     for (const list of [this.#waitingNew, this.#waitingOld])
       for (const waiting of list.values()) for (const settle of waiting) settle('closed')
+  }
+
+  /** Nobody waits there any more; in which of the two it stands may have changed. */
+  #forget(network: string, waiting: Waiting): void {
+    for (const list of [this.#waitingNew, this.#waitingOld])
+      if (list.get(network) === waiting) list.delete(network)
   }
 
   #next(list: ReadonlyMap<string, Waiting>): string | undefined {

@@ -76,9 +76,17 @@ const MAX_TURN_MS = 9_000
  * has not shown a good token yet has no more than a quarter.
  */
 const SHARES = { unknown: 1 / 4, known: 3 / 8, session: 1 / 4, undecided: 1 / 8 } as const
+type Party = keyof typeof SHARES
+const NEWCOMERS: readonly Party[] = ['unknown', 'known']
 
-/** So many questions about unknown viewers cannot keep a backend busy that has any workers to speak of. */
-const QUIET = 2
+/**
+ * It is quiet where no more than so many questions about unknown viewers are with the backend, which cannot keep one busy
+ * that has any workers to speak of, and no more than so many about new viewers were asked within this time.
+ */
+const QUIET = { atWork: 2, asked: 2, withinMs: 900 }
+
+/** A question is late after so many times of what the fastest answer of late has taken, and so many milliseconds. */
+const LATE = { times: 4, atLeastMs: 100 }
 
 const WITNESSES = 3
 
@@ -103,27 +111,26 @@ export class GuardedBackend {
   readonly #witnesses: Witnesses
   readonly #bare: BareAnswers
   readonly #availability: Availability
-  readonly #queues: Readonly<Record<keyof typeof SHARES, FairQueue>>
-  /** A viewer's question that is open for so long makes the service ask by itself. */
-  readonly #lateMs: number
+  readonly #queues: Readonly<Record<Party, FairQueue>>
   /** Networks whose questions have failed since the last round: not to be confirmed by their own sessions. */
   #suspected = new Set<string>()
   /** Questions about unknown viewers that the backend has not done with, those whose deadline has passed among them. */
   #unknownAtWork = 0
+  /** When the last new viewers were asked about. */
+  #askedAtMs: number[] = []
   #bareAskedAtMs = -Infinity
   /** What the last question about the bare address came to; undefined for a decision, and before it. */
   #bareFailure: Cause | undefined
   #triedAtMs = -Infinity
 
   constructor(options: GuardedBackendOptions) {
-    const { timeoutMs, slowMs, now } = options
+    const { timeoutMs, now } = options
     this.#options = options
-    this.#lateMs = Math.min(slowMs || Infinity, timeoutMs / 4)
     this.#limit = new ConcurrencyLimit({ most: options.mostQuestions, now })
     this.#witnesses = new Witnesses(options.random)
     this.#bare = new BareAnswers(options.learnt, options.onLearnt)
     const waitMs = Math.min(timeoutMs, MAX_TURN_MS - timeoutMs)
-    const queue = (of: keyof typeof SHARES, waitMs: number) =>
+    const queue = (of: Party, waitMs: number) =>
       new FairQueue({ limit: () => this.#placesOf(of), waitMs, now })
     this.#queues = {
       unknown: queue('unknown', waitMs),
@@ -134,7 +141,7 @@ export class GuardedBackend {
     this.#availability = new Availability({
       ask: () => this.#round(),
       isTelling: (cause) => this.#bare.isTelling(cause),
-      isQuiet: () => this.#unknownAtWork <= QUIET,
+      isQuiet: () => this.#isQuiet(),
       now,
       onDown: (cause) => {
         options.onDown(cause)
@@ -142,7 +149,9 @@ export class GuardedBackend {
       },
       onUp: options.onUp,
       onTrouble: () => this.#limit.halve(),
-      onHold: () => this.#queues.unknown.deal(),
+      onHold: () => {
+        for (const of of NEWCOMERS) this.#queues[of].deal()
+      },
     })
   }
 
@@ -203,6 +212,7 @@ export class GuardedBackend {
     if (turn === 'late') return { outcome: 'crowded' }
     const isUnknown = queue === this.#queues.unknown
     if (isUnknown) this.#unknownAtWork++
+    if (about === 'newcomer') this.#askedAtMs = [...this.#askedAtMs.slice(-QUIET.asked), this.#options.now()]
     let isLent = false
     return this.#ask(question, {
       isUsedUp: queue.isFull,
@@ -226,7 +236,7 @@ export class GuardedBackend {
       void this.#whenOthersAnswered(deadlineMs, () => {
         if (!isReleased) onLate()
       })
-    }, this.#lateMs)
+    }, this.#lateMs())
     const answer = await backend.ask(question, () => {
       isReleased = true
       clearTimeout(late)
@@ -270,8 +280,21 @@ export class GuardedBackend {
     return Promise.all([this.#options.backend.close(), this.#options.ownBackend.close()])
   }
 
-  #placesOf(of: keyof typeof SHARES): number {
-    if (of === 'unknown' && this.#availability.isHolding) return 0
+  /** A viewer's question that is open for so long makes the service ask by itself. */
+  #lateMs(): number {
+    const { timeoutMs, slowMs } = this.#options
+    const unusualMs = Math.max(LATE.times * this.#limit.fastestMs, LATE.atLeastMs)
+    return Math.min(unusualMs, slowMs || Infinity, timeoutMs / 4)
+  }
+
+  #isQuiet(): boolean {
+    const { now } = this.#options
+    const asked = this.#askedAtMs.filter((atMs) => now() - atMs < QUIET.withinMs).length
+    return this.#unknownAtWork <= QUIET.atWork && asked <= QUIET.asked
+  }
+
+  #placesOf(of: Party): number {
+    if (NEWCOMERS.includes(of) && this.#availability.isHolding) return 0
     return Math.max(1, Math.floor(this.#limit.value * SHARES[of]))
   }
 

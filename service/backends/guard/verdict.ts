@@ -19,9 +19,14 @@ export type Verdict =
       readonly cause: Cause
       /** So many rounds in a row have to find trouble, this one included, for the backend to count as down. */
       readonly rounds: number
+      /** Too many questions cannot bring it about: nobody was there to read them. */
+      readonly isUnmistakable: boolean
       /** The bare address was answered in time all the same: by that it is not seen to be up again. */
       readonly isBareBlind: boolean
     }
+
+/** What is the same however much is asked. */
+const UNMISTAKABLE: readonly Cause[] = ['refused', 'tls']
 
 /** What is slow may have been so by chance. */
 const SLOW_ROUNDS = 3
@@ -54,6 +59,7 @@ export function verdictOf(
     kind: 'trouble',
     cause: isSlow ? 'slow' : failures[0]!.cause,
     rounds: isSlow ? SLOW_ROUNDS : isBareBlind ? BLIND_ROUNDS : 1,
+    isUnmistakable: failures.every(({ cause }) => UNMISTAKABLE.includes(cause)),
     isBareBlind,
   }
 }

@@ -197,14 +197,16 @@ describe('a slow backend', () => {
   })
 })
 
-describe('a backend that fails while unknown viewers keep it busy', () => {
-  it('is not down: they are held back, and it is asked again when it is quiet', async () => {
-    isQuiet = false
+describe('a backend that fails while many are asked about', () => {
+  const OVERLOADED: [OwnAnswer, OwnAnswer[]] = [{ cause: 503 }, [{ cause: 'timeout' }, { cause: 503 }]]
+  beforeEach(() => (isQuiet = false))
+
+  it('is not down: new viewers are held back, and it is asked again when it is quiet', async () => {
     const told = fail()
-    await rounds[0]!.answer(...DOWN)
+    await rounds[0]!.answer(...OVERLOADED)
     expect([told, availability.isDown, availability.isHolding]).toEqual([{}, false, true])
     await wait(1_000)
-    await rounds[1]!.answer(...DOWN)
+    await rounds[1]!.answer(...OVERLOADED)
     isQuiet = true
     await wait(1_000)
     await rounds[2]!.answer(...UP)
@@ -213,14 +215,29 @@ describe('a backend that fails while unknown viewers keep it busy', () => {
   })
 
   it('is down where it fails in quiet as well, and nobody is held back any more', async () => {
-    isQuiet = false
     const told = fail()
-    await rounds[0]!.answer(...DOWN)
+    await rounds[0]!.answer(...OVERLOADED)
     isQuiet = true
     await wait(1_000)
     // Quiet is what it was when the round began.
     isQuiet = false
-    await rounds[1]!.answer(...DOWN)
+    await rounds[1]!.answer(...OVERLOADED)
     expect([told, availability.isDown, availability.isHolding]).toEqual([{ state: 'down' }, true, false])
+  })
+
+  it('is down at once where nobody was there to read the questions', async () => {
+    const told = fail()
+    await rounds[0]!.answer(...DOWN)
+    expect([told, availability.isDown]).toEqual([{ state: 'down' }, true])
+  })
+
+  it('has them held back before it is known, so that its next round begins in quiet', async () => {
+    fail()
+    await wait(199)
+    expect(availability.isHolding).toBe(false)
+    await wait(1)
+    expect(availability.isHolding).toBe(true)
+    await rounds[0]!.answer(...UP)
+    expect([availability.isHolding, events]).toEqual([false, ['hold', 'go on']])
   })
 })

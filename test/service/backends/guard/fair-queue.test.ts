@@ -61,7 +61,7 @@ describe('turns', () => {
       await settle()
       queue.leave(turns.at(-1)![0] === 'a' ? '192.0.2.1' : '192.0.2.2')
     }
-    expect(turns).toEqual(['a1', 'b1', 'a2', 'b2', 'a3'])
+    expect(turns).toEqual(['a1', 'a2', 'b1', 'a3', 'b2'])
   })
 
   it('are not to be had sooner by asking one by one', async () => {
@@ -107,16 +107,35 @@ describe('turns', () => {
   it('can be lent to others, and not to another of the same network', async () => {
     limit = 1
     for (const ip of ['192.0.2.1', '192.0.2.1', '192.0.2.2']) void enter(ip)
+    void enter('192.0.2.3')
+    void enter('192.0.2.4')
     await settle()
     queue.lend()
     await settle()
-    expect(turns).toEqual(['192.0.2.1', '192.0.2.2'])
+    // The one that is lent, and one more.
+    expect(turns).toEqual(['192.0.2.1', '192.0.2.2', '192.0.2.3'])
+    queue.leave('192.0.2.1', true)
     queue.leave('192.0.2.2')
     await settle()
-    expect(turns).toHaveLength(2)
-    queue.leave('192.0.2.1', true)
-    await settle()
     expect([turns.length, queue.isFull]).toEqual([3, true])
+    queue.leave('192.0.2.3')
+    await settle()
+    expect(turns.at(-1)).toBe('192.0.2.4')
+  })
+
+  it('are not for a network in which nobody waits any more', async () => {
+    limit = 1
+    void enter('192.0.2.9')
+    void enter('192.0.2.1')
+    const second = enter('192.0.2.1')
+    queue.leave('192.0.2.9')
+    // The first of the network has his turn, by which it counts as old, and the second gives up.
+    await vi.advanceTimersByTimeAsync(3_000)
+    expect(await second).toBe('late')
+    queue.leave('192.0.2.1')
+    void enter('192.0.2.2')
+    await settle()
+    expect(turns).toEqual(['192.0.2.9', '192.0.2.1', '192.0.2.2'])
   })
 
   it('are for nobody any more when it is closed, and for those who come later', async () => {

@@ -9,6 +9,7 @@ const trouble = (cause: Cause, rounds = 1, isBareBlind = false) => ({
   cause,
   rounds,
   isBareBlind,
+  isUnmistakable: cause === 'refused',
 })
 const UNKNOWN = { kind: 'unknown' }
 const up = (isByWitness: boolean) => ({ kind: 'up', isByWitness })
@@ -25,6 +26,7 @@ describe('what the own questions say', () => {
     [refused, [], trouble('refused')],
     [broken, [], trouble(500)],
     [refused, [refused], trouble('refused')],
+    [refused, [broken], { ...trouble('refused'), isUnmistakable: false }],
     [broken, [slow, broken], trouble('slow', 3)],
     [slow, [], trouble('slow', 3)],
     // It needs its database for tokens only.
