@@ -27,6 +27,8 @@ export interface NginxOptions {
   readonly extras?: Readonly<Record<string, string>>
   /** Further changes: [file below conf/, text that stands there once, what to put instead]. */
   readonly changes?: readonly (readonly [file: string, from: string, to: string])[]
+  /** Most files that a worker may have open; undefined: as many as this process. */
+  readonly files?: number | undefined
 }
 
 /** Writes the shipped configuration below the prefix, changed only where it names this machine. */
@@ -96,7 +98,11 @@ export async function startNginx(options: NginxOptions): Promise<RunningNginx> {
     '-g',
     'daemon off;',
   ]
-  const child = spawn('nginx', args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  const [program, ...before] =
+    options.files === undefined
+      ? ['nginx']
+      : ['prlimit', `--nofile=${options.files}:${options.files}`, 'nginx']
+  const child = spawn(program, [...before, ...args], { stdio: ['ignore', 'ignore', 'pipe'] })
   let stderr = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
   const exited = exitOf(child)
@@ -117,7 +123,7 @@ export async function startNginx(options: NginxOptions): Promise<RunningNginx> {
 }
 
 /** Waits until a port of this machine accepts connections; false when its program has ended instead. */
-async function answers(port: number, hasEnded: () => boolean): Promise<boolean> {
+export async function answers(port: number, hasEnded: () => boolean): Promise<boolean> {
   while (!hasEnded()) {
     const socket = connect(port, '127.0.0.1')
     const isUp = await Promise.race([
