@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -108,6 +108,19 @@ describe('the service', () => {
     expect(output.stderr).toBe(
       `nginx-hls-auth: cannot listen on 127.0.0.1:${port}: another program listens there: set another PORT\n`,
     )
+  })
+
+  it('holds as many connections that are not accepted yet as the system lets it', async () => {
+    const { child, listening } = start({ BACKEND_URL: 'http://x/', PORT: '0' })
+    const port = await listening
+    const limit = await readFile('/proc/sys/net/core/somaxconn', 'utf8').catch(() => '128')
+    // More than the 511 for which Node asks by itself.
+    const count = Math.min(Number(limit), 700)
+    child.kill('SIGSTOP')
+    endings.push(() => child.kill('SIGCONT'))
+    const sockets = Array.from({ length: count }, () => connect(port, '127.0.0.1').on('error', () => {}))
+    endings.push(() => sockets.forEach((socket) => socket.destroy()))
+    await expect.poll(() => sockets.filter(({ readyState }) => readyState === 'open').length).toBe(count)
   })
 
   it('is healthy, and refuses what is not from our nginx', async () => {
