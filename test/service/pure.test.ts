@@ -88,6 +88,13 @@ describe('a path in normal form', () => {
     expect(decodeCanonicalPath(path)).toBeUndefined()
   })
 
+  it('is of 2,048 bytes at most, as the viewer sent it', () => {
+    const ofBytes = (count: number) => `/play/${'%D1%8F'.repeat(340)}${'a'.repeat(count - 2_046)}`
+    expect(decodeCanonicalPath(ofBytes(2_048))).toBe(`/play/${'я'.repeat(340)}aa`)
+    expect(decodeCanonicalPath(ofBytes(2_049))).toBeUndefined()
+    expect(decodeCanonicalPath(`/${'a'.repeat(2_048)}`)).toBeUndefined()
+  })
+
   it('is one that nginx does not change: no two escapings but of case and of reserved characters', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary-ascii', maxLength: 20 }), (tail) => {
