@@ -3,6 +3,7 @@ import type { AccessRequest } from './access-request.js'
 import type { Backend } from './backends/backend.js'
 import type { Breaker } from './breaker.js'
 import { channelOf, decodeCanonicalPath } from './channel.js'
+import type { ChannelPattern } from './channel-pattern.js'
 import {
   isAboutRequest,
   judge,
@@ -32,7 +33,7 @@ export interface AuthorizerOptions {
   readonly store: SessionStore
   readonly blocks: BlockList
   readonly whenBackendDown: WhenBackendDown
-  readonly channelPattern: RegExp
+  readonly channelPattern: ChannelPattern
   /** undefined: the backend's own. */
   readonly credentialParams: readonly string[] | undefined
   readonly tokenlessRequests: 'session' | 'backend'

@@ -1,3 +1,5 @@
+import type { ChannelPattern } from './channel-pattern.js'
+
 /*
  * nginx serves the normal form of a path; the service is told the raw one. Instead of copying nginx's
  * normalisation, only paths that already are in normal form are let through: what is judged is what is served.
@@ -54,21 +56,20 @@ export interface Channel {
 }
 
 /**
- * The channel of a decoded path: the first group of the pattern that took part in the match. The path's folder is
- * tried first, so that where it is enough, no file's name can say otherwise.
+ * The channel of a decoded path. The path's folder is tried first, so that where it is enough, no file's name can say
+ * otherwise.
  *
  * @returns undefined when the path is not a channel's, or when spaces around its name would be lost in a header, so
  *   that the backend would be asked about another channel
  */
-export function channelOf(path: string, pattern: RegExp): Channel | undefined {
-  const ofFolder = groupOf(path.slice(0, path.lastIndexOf('/') + 1), pattern)
+export function channelOf(path: string, pattern: ChannelPattern): Channel | undefined {
+  const ofFolder = idIn(path.slice(0, path.lastIndexOf('/') + 1), pattern)
   if (ofFolder !== undefined) return { id: ofFolder, isWholeFolder: true }
-  const ofFile = groupOf(path, pattern)
+  const ofFile = idIn(path, pattern)
   return ofFile === undefined ? undefined : { id: ofFile, isWholeFolder: false }
 }
 
-function groupOf(text: string, pattern: RegExp): string | undefined {
-  const match = pattern.exec(text)
-  const id = match?.slice(1).find((group) => group !== undefined && group !== '')
-  return id === id?.trim() ? id : undefined
+function idIn(path: string, pattern: ChannelPattern): string | undefined {
+  const found = pattern.channelIn(path)
+  return found === '' || found !== found?.trim() ? undefined : found
 }

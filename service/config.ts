@@ -1,4 +1,5 @@
 import leven from 'leven'
+import { ChannelPattern, ChannelPatternError } from './channel-pattern.js'
 import { formatDuration, parseDuration } from './duration.js'
 import type { WhenBackendDown } from './decision.js'
 import { MAX_RECHECK_MS, MIN_RECHECK_MS } from './session.js'
@@ -23,7 +24,7 @@ export interface Config {
   readonly backendSlowMs: number
   readonly backendConnections: number
   readonly whenBackendDown: WhenBackendDown
-  readonly channelPattern: RegExp
+  readonly channelPattern: ChannelPattern
   /** undefined: what the backend's type reads. */
   readonly credentialParams: readonly string[] | undefined
   readonly tokenlessRequests: 'session' | 'backend'
@@ -159,13 +160,11 @@ export function parseConfig(env: Environment): Config {
     backendConnections: integer('BACKEND_CONNECTIONS', '64', 4, 10_000),
     whenBackendDown: oneOf('WHEN_BACKEND_DOWN', 'allow', ['allow', 'deny']),
     channelPattern: read('CHANNEL_PATTERN', '^/play/([^/]+)/', (value) => {
-      const allowed = 'must be a regular expression with a group for the channel, such as ^/play/([^/]+)/'
       try {
-        // A pattern that also matches nothing shows in its empty match how many groups it has.
-        const groups = new RegExp(`${value}|`, 'u').exec('')!.length - 1
-        return groups > 0 ? new RegExp(value, 'u') : wrong('CHANNEL_PATTERN', value, allowed)
-      } catch {
-        return wrong('CHANNEL_PATTERN', value, allowed)
+        return new ChannelPattern(value)
+      } catch (error) {
+        if (!(error instanceof ChannelPatternError)) throw error
+        return wrong('CHANNEL_PATTERN', value, error.message)
       }
     }),
     credentialParams: read('CREDENTIAL_PARAMS', '', (value) => {

@@ -4,6 +4,7 @@ import { createAuthorizer, type Authorizer, type AuthorizerOptions } from '../..
 import type { Backend, Question } from '../../service/backends/backend.js'
 import { BlockList } from '../../service/block-list.js'
 import { Breaker } from '../../service/breaker.js'
+import { ChannelPattern } from '../../service/channel-pattern.js'
 import type { Answer, Decision } from '../../service/decision.js'
 import { NetworkQueue } from '../../service/network-queue.js'
 import { NO_ARCHIVE } from '../../service/archive/session-archive.js'
@@ -79,7 +80,7 @@ function authorizer(options: Partial<AuthorizerOptions> = {}): Authorizer {
     blocks: new BlockList(() => nowMs, NO_ARCHIVE),
     random: () => 0,
     whenBackendDown: 'allow',
-    channelPattern: /^\/play\/([^/]+)\//u,
+    channelPattern: new ChannelPattern('^/play/([^/]+)/'),
     credentialParams: undefined,
     tokenlessRequests: 'session',
     sessionRecheckMs: undefined,
@@ -415,7 +416,7 @@ describe('the edge', () => {
   })
 
   it('repeats nothing where the name of a file decides, though another path of the channel is its folder', async () => {
-    const auth = authorizer({ channelPattern: /^\/play\/([^/]+)\/|^\/flat\/(\w+)\.ts/u })
+    const auth = authorizer({ channelPattern: new ChannelPattern('^/play/([^/]+)/|^/flat/(\\w+)\\.ts') })
     expect((await decide(auth, 'token=1', ALLOW)).edge.freshMs).toBe(10_000)
     const flat = auth.authorize(request('token=1', { path: '/flat/a.ts' }))
     expect(flat).toMatchObject({ allowed: true, edge: { freshMs: 0, isStaleAllowed: false } })

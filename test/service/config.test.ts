@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { ChannelPattern } from '../../service/channel-pattern.js'
 import { ConfigError, parseConfig, withoutSecrets, type Environment } from '../../service/config.js'
 
 const URL_ALONE = { BACKEND_URL: 'http://portal.example.com/check?key=1' }
@@ -23,7 +24,7 @@ describe('settings', () => {
       backendSlowMs: 1_000,
       backendConnections: 64,
       whenBackendDown: 'allow',
-      channelPattern: /^\/play\/([^/]+)\//u,
+      channelPattern: new ChannelPattern('^/play/([^/]+)/'),
       credentialParams: undefined,
       tokenlessRequests: 'session',
       sessionIdleMs: 600_000,
@@ -110,11 +111,15 @@ describe('settings', () => {
       'ADMIN_HOST="0.0.0.0": needs an ADMIN_TOKEN, without which only 127.0.0.1, ::1 or localhost is allowed',
     ],
     [{ ADMIN_PORT: 'no' }, 'ADMIN_PORT="no": must be off or a whole number from 0 to 65535'],
+    [
+      { CHANNEL_PATTERN: '^/(hls|play)/([^/]+)/' },
+      'CHANNEL_PATTERN="^/(hls|play)/([^/]+)/": must have one group in a match, the channel: write (?:…) for what is not the channel, or (?<channel>…) for what is',
+    ],
     [{ EVENTS_URL: 'hook' }, 'EVENTS_URL="hook": must be an http:// or https:// address without a #'],
   ])('that do not go together, or are of no use, are named: %j', (env, sentence) => {
     expect(problemsOf({ ...URL_ALONE, ...env })).toBe(`the settings are wrong:\n  ${sentence}`)
     expect(problemsOf({ ...URL_ALONE, ...env, ADMIN_TOKEN: 'x'.repeat(16), ADMIN_PORT: 'off' })).toBe(
-      /SLOW|EVENTS/.test(sentence) ? `the settings are wrong:\n  ${sentence}` : '',
+      /SLOW|EVENTS|CHANNEL/.test(sentence) ? `the settings are wrong:\n  ${sentence}` : '',
     )
   })
 
