@@ -17,6 +17,12 @@ const CURES = [
   ],
 ] as const satisfies readonly (readonly [RegExp, string])[]
 
+/** Longer paths are read each time: few have them, and they would take the memory of many. */
+const MAX_REMEMBERED_LENGTH = 200
+
+/** How many paths make a generation; two are remembered, which is some megabytes at most. */
+const GENERATION = 4_096
+
 /** Why a pattern cannot be used: the message says what it must be. */
 export class ChannelPatternError extends Error {
   override readonly name = 'ChannelPatternError'
@@ -34,6 +40,9 @@ export class ChannelPattern {
   readonly #expression: RE2JS
   /** Numbers of the groups of which one is the channel. */
   readonly #groups: readonly number[]
+  /** What was found last, and in the generation before: a request's folder is nearly always one of a request before it. */
+  #young = new Map<string, Finding>()
+  #old = new Map<string, Finding>()
 
   /** @throws ChannelPatternError where RE2 does not know the expression, or where it is not clear which group is the channel */
   constructor(source: string) {
@@ -56,11 +65,38 @@ export class ChannelPattern {
 
   /** @returns undefined where the pattern does not match, and an empty text where nothing is in its group */
   channelIn(path: string): string | undefined {
+    if (path.length > MAX_REMEMBERED_LENGTH) return this.#find(path)
+    const known = this.#young.get(path)
+    if (known !== undefined) return known.channel
+    return this.#remember(this.#old.get(path) ?? this.#findingOf(path))
+  }
+
+  #remember(finding: Finding): string | undefined {
+    if (this.#young.size >= GENERATION) {
+      this.#old = this.#young
+      this.#young = new Map()
+    }
+    this.#young.set(finding.path, finding)
+    return finding.channel
+  }
+
+  #findingOf(text: string): Finding {
+    // A part of a request would keep all of it in memory.
+    const path = Buffer.from(text).toString()
+    return { path, channel: this.#find(path) }
+  }
+
+  #find(path: string): string | undefined {
     const match = this.#expression.exec(path) as (string | undefined)[] | null
     if (match === null) return undefined
     for (const group of this.#groups) if (match[group]) return match[group]
     return ''
   }
+}
+
+interface Finding {
+  readonly path: string
+  readonly channel: string | undefined
 }
 
 function compiled(source: string): RE2JS {

@@ -1,7 +1,8 @@
 import { performance } from 'node:perf_hooks'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { RE2JS } from 're2js'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ChannelPattern } from '../../service/channel-pattern.js'
 
 function problemOf(source: string): string {
@@ -134,6 +135,47 @@ describe('a pattern finds the channel', () => {
         { numRuns: 2_000 },
       )
     }
+  })
+})
+
+describe('what was found', () => {
+  let reads = 0
+  const exec = Object.getOwnPropertyDescriptor(RE2JS.prototype, 'exec')!
+  beforeEach(() => {
+    reads = 0
+    const counting = function (this: RE2JS, ...path: unknown[]): unknown {
+      reads++
+      return Reflect.apply(exec.value as () => unknown, this, path)
+    }
+    Object.defineProperty(RE2JS.prototype, 'exec', { ...exec, value: counting })
+  })
+  afterEach(() => Object.defineProperty(RE2JS.prototype, 'exec', exec))
+  const pattern = () => new ChannelPattern('^/play/([^/]+)/')
+
+  it.each([
+    ['/play/a/', 'a'],
+    ['/vod/a/', undefined],
+  ])('is remembered: %s', (path, channel) => {
+    const one = pattern()
+    for (let time = 0; time < 3; time++) expect(one.channelIn(path)).toBe(channel)
+    expect(reads).toBe(1)
+  })
+
+  it('is remembered while it is asked for, however many others come, and none of those for long', () => {
+    const one = pattern()
+    for (let other = 0; other < 20_000; other++) {
+      if (other % 1_000 === 0) expect(one.channelIn('/play/a/')).toBe('a')
+      expect(one.channelIn(`/play/${other}/`)).toBe(String(other))
+    }
+    expect(reads).toBe(20_001)
+    expect(one.channelIn('/play/11000/')).toBe('11000')
+    expect(reads).toBe(20_002)
+  })
+
+  it('in a very long path is not', () => {
+    const [one, name] = [pattern(), 'a'.repeat(200)]
+    for (let time = 0; time < 2; time++) expect(one.channelIn(`/play/${name}/`)).toBe(name)
+    expect(reads).toBe(2)
   })
 })
 
