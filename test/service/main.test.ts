@@ -150,6 +150,18 @@ describe('the service', () => {
     ).toBe(401)
   })
 
+  it.each([
+    ['/(.+)/.*\\.(?:ts|m3u8)$', (length: number) => `/${'a/'.repeat(length / 2)}.ts/x`],
+    ['^/play/((?:[a-z0-9]+[-_]?)+)/', (length: number) => `/play/${'a'.repeat(length)}`],
+  ])('is kept busy by no path, with CHANNEL_PATTERN=%s', async (CHANNEL_PATTERN, pathOf) => {
+    const { listening } = start({ BACKEND_URL: 'http://127.0.0.1:1/', PORT: '0', CHANNEL_PATTERN })
+    const site = `http://127.0.0.1:${await listening}`
+    for (const length of [40, 2_000, 8_000]) {
+      const headers = { 'X-Original-URI': pathOf(length), 'X-Real-IP': '192.0.2.1' }
+      expect((await fetch(`${site}/auth`, { headers })).status).toBe(403)
+    }
+  })
+
   it('on SIGTERM finishes what is in flight, takes nothing new, and ends with 0', async () => {
     const { child, exited, middleware, output, site } = await startWithMiddleware()
     let inFlight: ServerResponse | undefined
