@@ -162,6 +162,20 @@ describe('the service', () => {
     }
   })
 
+  it('that stands still for ten seconds ends', async () => {
+    const standStill = "process.on('SIGUSR2', () => { for (;;); })"
+    const { child, listening, exited, output } = start({
+      BACKEND_URL: 'http://x/',
+      PORT: '0',
+      NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(standStill)}`,
+    })
+    await listening
+    child.kill('SIGUSR2')
+    await exited
+    expect(child.signalCode).toBe('SIGKILL')
+    expect(output.stdout).toContain('"msg":"stood still for 10s: the process ends, to be started anew"')
+  })
+
   it('on SIGTERM finishes what is in flight, takes nothing new, and ends with 0', async () => {
     const { child, exited, middleware, output, site } = await startWithMiddleware()
     let inFlight: ServerResponse | undefined
