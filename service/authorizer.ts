@@ -47,6 +47,8 @@ export interface AuthorizerOptions {
   /** From 0 to below 1: spreads what would otherwise be asked all at once. */
   readonly random: () => number
   readonly onDecision: (event: DecisionEvent) => void
+  /** A query without anything in it that is a credential. */
+  readonly onUnreadQuery: (query: string) => void
   /** Somebody was refused because the turn of his network did not come in time. */
   readonly onCrowd: (clientIp: string) => void
   /** A bug in a re-check, of which no viewer hears: the session stays as it was. */
@@ -115,6 +117,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     const { host, clientIp, userAgent } = request
     const channelId = channel.id
     const credentials = credentialsIn(request.query, credentialParams)
+    if (credentials === '' && request.query !== '') options.onUnreadQuery(request.query)
     const key = sessionKeyOf({ host, channelId, clientIp, userAgent, credentials })
 
     const isTokenless = credentials === '' && options.tokenlessRequests === 'session'

@@ -19,6 +19,7 @@ import { startServer } from './server.js'
 import { openArchive, type OpenedArchive } from './archive/lmdb-archive.js'
 import { NO_ARCHIVE } from './archive/session-archive.js'
 import { SessionStore } from './session-store.js'
+import { createUnreadQueryLog } from './unread-query-log.js'
 import { versionOfPackage } from './version.js'
 
 // Idle sessions are forgotten a few at a time, so that no request waits for it.
@@ -105,6 +106,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
     random,
     onDecision: observer.onDecision,
     onCrowd,
+    onUnreadQuery: createUnreadQueryLog({ ...config, log, now }),
     onError,
   })
   authorizer.closings.closeBlocked(kept)

@@ -104,6 +104,7 @@ export async function check(
     random: () => 0,
     onDecision: (made) => (event = made),
     onCrowd() {},
+    onUnreadQuery() {},
     onError() {},
   })
   try {

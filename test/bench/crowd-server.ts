@@ -53,6 +53,7 @@ const authorizer = createAuthorizer({
   now,
   onDecision: never,
   onCrowd: never,
+  onUnreadQuery: never,
   onError: never,
 })
 

@@ -46,6 +46,7 @@ let nowMs: number
 let events: DecisionEvent[]
 let errors: Error[]
 let crowds: string[]
+let unread: string[]
 let store: SessionStore
 
 beforeEach(() => {
@@ -54,6 +55,7 @@ beforeEach(() => {
   events = []
   errors = []
   crowds = []
+  unread = []
 })
 
 function authorizer(options: Partial<AuthorizerOptions> = {}): Authorizer {
@@ -89,6 +91,7 @@ function authorizer(options: Partial<AuthorizerOptions> = {}): Authorizer {
     now: () => nowMs,
     onDecision: (event) => events.push(event),
     onCrowd: (clientIp) => crowds.push(clientIp),
+    onUnreadQuery: (query) => unread.push(query),
     onError: (error) => errors.push(error),
     ...options,
   })
@@ -385,6 +388,13 @@ describe('a re-check', () => {
     expect(auth.authorize(request('token=1'))).toMatchObject(sameSession(first))
     expect(backend.asked.length).toBe(3)
   })
+})
+
+it('a query in which nothing is a credential is told of', () => {
+  const auth = authorizer({ credentialParams: ['tokn'] })
+  for (const query of ['token=a', '', 'tokn=a', 'x=1&tokn=a', '_HLS_msn=1'])
+    void auth.authorize(request(query))
+  expect(unread).toEqual(['token=a', '_HLS_msn=1'])
 })
 
 describe('the edge', () => {
