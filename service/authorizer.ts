@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { AccessRequest } from './access-request.js'
 import { NOT_ASKED, type BackendDoor } from './backends/guard/guarded-backend.js'
 import { channelOf, decodeCanonicalPath } from './channel.js'
+import type { ChannelPattern } from './channel-pattern.js'
 import {
   isAboutRequest,
   judge,
@@ -24,7 +25,7 @@ export interface AuthorizerOptions {
   readonly store: SessionStore
   readonly blocks: BlockList
   readonly whenBackendDown: WhenBackendDown
-  readonly channelPattern: RegExp
+  readonly channelPattern: ChannelPattern
   /** undefined: the backend's own. */
   readonly credentialParams: readonly string[] | undefined
   readonly tokenlessRequests: 'session' | 'backend'
@@ -38,6 +39,8 @@ export interface AuthorizerOptions {
   /** From 0 to below 1: spreads what would otherwise be asked all at once. */
   readonly random: () => number
   readonly onDecision: (event: DecisionEvent) => void
+  /** A query without anything in it that is a credential. */
+  readonly onUnreadQuery: (query: string) => void
   /** Somebody was refused because his turn did not come in time. */
   readonly onCrowd: (clientIp: string) => void
   /** A bug in a re-check, of which no viewer hears: the session stays as it was. */
@@ -97,6 +100,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     const { host, clientIp, userAgent } = request
     const channelId = channel.id
     const credentials = credentialsIn(request.query, credentialParams)
+    if (credentials === '' && request.query !== '') options.onUnreadQuery(request.query)
     const key = sessionKeyOf({ host, channelId, clientIp, userAgent, credentials })
 
     const isTokenless = credentials === '' && options.tokenlessRequests === 'session'

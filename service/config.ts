@@ -1,4 +1,5 @@
 import leven from 'leven'
+import { ChannelPattern, ChannelPatternError } from './channel-pattern.js'
 import { formatDuration, parseDuration } from './duration.js'
 import type { WhenBackendDown } from './decision.js'
 import { MAX_RECHECK_MS, MIN_RECHECK_MS } from './session.js'
@@ -23,7 +24,7 @@ export interface Config {
   readonly backendSlowMs: number
   readonly backendConnections: number
   readonly whenBackendDown: WhenBackendDown
-  readonly channelPattern: RegExp
+  readonly channelPattern: ChannelPattern
   /** undefined: what the backend's type reads. */
   readonly credentialParams: readonly string[] | undefined
   readonly tokenlessRequests: 'session' | 'backend'
@@ -60,15 +61,41 @@ export class ConfigError extends Error {
   }
 }
 
-/**
- * A name that differs by so many characters from a setting's is misspelt; the shorter it is, the more neighbours it has.
- * SESSION_ID is what other programs set.
- */
+/** A name that differs by so many characters from a setting's is misspelt; the shorter it is, the more neighbours it has. */
 const MISSPELT = { minLength: 8, longFrom: 12, long: 2, short: 1 }
 
+/** How names begin that only this service has: another name that begins so is a setting's, remembered wrongly. */
+const FAMILIES = [
+  'BACKEND_',
+  'WHEN_',
+  'CHANNEL_',
+  'CREDENTIAL',
+  'TOKENLESS',
+  'SESSION_',
+  'DENY_',
+  'EDGE_',
+  'MAX_SESSION',
+  'MAX_DENI',
+  'STATE_DIR',
+  'ADMIN_',
+  'EVENTS_',
+  'LOG_LEVEL',
+]
+
+/** Names, with their values, that other programs set and that look like ours. */
+const FOREIGN = [
+  // Desktops, and systemd for each service.
+  /^(?:SESSION_ID|SESSION_MANAGER|STATE_DIRECTORY|CREDENTIALS_DIRECTORY)=/,
+  // What Kubernetes says to each container about a service, such as one called backend.
+  /_SERVICE_(?:HOST|PORT(?:_\w+)?)=/,
+  // The same in words of Docker's, whose links say more.
+  /_PORT(?:_\d+_(?:TCP|UDP|SCTP))?=(?:tcp|udp|sctp):/i,
+  /_PORT_\d+_(?:TCP|UDP|SCTP)_|_NAME=\/|_ENV_/,
+]
+
 /**
- * Reads the settings from the environment. An empty value counts as not set, as compose files pass it. A name that is
- * nearly a setting's is a problem too: WHEN_BACKEND_DONW=deny would leave the door open.
+ * Reads the settings from the environment. An empty value counts as not set, as compose files pass it. A name that looks
+ * like a setting's and is none is a problem too: WHEN_BACKEND_DONW=deny would leave the door open.
  *
  * @throws ConfigError listing all problems
  */
@@ -159,13 +186,11 @@ export function parseConfig(env: Environment): Config {
     backendConnections: integer('BACKEND_CONNECTIONS', '64', 4, 10_000),
     whenBackendDown: oneOf('WHEN_BACKEND_DOWN', 'allow', ['allow', 'deny']),
     channelPattern: read('CHANNEL_PATTERN', '^/play/([^/]+)/', (value) => {
-      const allowed = 'must be a regular expression with a group for the channel, such as ^/play/([^/]+)/'
       try {
-        // A pattern that also matches nothing shows in its empty match how many groups it has.
-        const groups = new RegExp(`${value}|`, 'u').exec('')!.length - 1
-        return groups > 0 ? new RegExp(value, 'u') : wrong('CHANNEL_PATTERN', value, allowed)
-      } catch {
-        return wrong('CHANNEL_PATTERN', value, allowed)
+        return new ChannelPattern(value)
+      } catch (error) {
+        if (!(error instanceof ChannelPatternError)) throw error
+        return wrong('CHANNEL_PATTERN', value, error.message)
       }
     }),
     credentialParams: read('CREDENTIAL_PARAMS', '', (value) => {
@@ -212,13 +237,21 @@ export function parseConfig(env: Environment): Config {
       formatDuration(config.backendSlowMs),
       'must not be above BACKEND_TIMEOUT, or 0 for never',
     )
-  for (const other of Object.keys(env)) {
-    if (names.has(other) || !env[other] || other === 'SESSION_ID') continue
-    const meant = [...names].find((name) => isMisspelt(other.toUpperCase(), name))
-    if (meant) problems.push(`${other} is no setting: is ${meant} meant?`)
+  for (const [other, value] of Object.entries(env)) {
+    if (names.has(other) || !value || FOREIGN.some((foreign) => foreign.test(`${other}=${value}`))) continue
+    const meant = meantBy(other.toUpperCase(), [...names])
+    if (meant.length > 0) problems.push(`${other} is no setting: is ${either(meant)} meant?`)
   }
   if (problems.length > 0) throw new ConfigError(problems)
   return config
+}
+
+/** The settings that somebody may have meant by another name: one that is misspelt, or else those of its family. */
+function meantBy(other: string, names: readonly string[]): readonly string[] {
+  const meant = names.find((name) => isMisspelt(other, name))
+  if (meant !== undefined) return [meant]
+  const family = FAMILIES.find((beginning) => other.startsWith(beginning))?.replace(/_$/, '')
+  return family === undefined ? [] : names.filter((name) => name.includes(family))
 }
 
 function isMisspelt(other: string, name: string): boolean {
@@ -242,5 +275,5 @@ export function withoutSecrets(address: string): string {
 }
 
 function either(values: readonly string[]): string {
-  return `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`
+  return values.join(', ').replace(/, ([^,]*)$/, ' or $1')
 }

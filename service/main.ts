@@ -2,6 +2,10 @@ import { once } from 'node:events'
 import { pino } from 'pino'
 import { ConfigError, parseConfig, type Config } from './config.js'
 import { startService } from './service.js'
+import { startWatchdog } from './watchdog.js'
+
+/** As long as nginx waits for an answer. */
+const STANDSTILL_MS = 10_000
 
 /** One sentence on standard error, exit code 1. */
 function fail(sentence: string): never {
@@ -32,6 +36,13 @@ const service = await startService(config, log).catch((error: NodeJS.ErrnoExcept
   return fail(`cannot listen on ${config.host}:${config.port}: ${reasons[error.code ?? ''] ?? error.message}`)
 })
 
+// Not before: a million sessions of the last time are read in one go.
+startWatchdog({
+  limitMs: STANDSTILL_MS,
+  isSilent: config.logLevel === 'silent',
+  onError: ({ message }) =>
+    log.error({ error: message }, 'no watchdog: nobody ends a service that stands still'),
+})
 await ending
 await service.stop()
 process.exit(0)

@@ -7,9 +7,6 @@ export interface Reply {
   readonly headers: Readonly<Record<string, string>>
 }
 
-/** The longest channel that is passed on, in bytes: no file has a longer path, and the reply fits `proxy_buffer_size`. */
-const MAX_CHANNEL_BYTES = 4_096
-
 /** How long nginx stands in for a service that is out of reach with what it remembers, in seconds. */
 const STALE_IF_ERROR_S = 300
 
@@ -19,8 +16,8 @@ const STALE_IF_ERROR_S = 300
  */
 export function replyTo(decision: Decision): Reply {
   const headers: Record<string, string> = { 'Content-Length': '0', 'Cache-Control': cacheControl(decision) }
-  const channel = headerFromText(decision.channelId ?? '')
-  if (channel !== '' && channel.length <= MAX_CHANNEL_BYTES) headers['X-Channel-ID'] = channel
+  // As a part of a path that was judged it is short enough for `proxy_buffer_size`.
+  if (decision.channelId !== undefined) headers['X-Channel-ID'] = headerFromText(decision.channelId)
   if (!decision.allowed) return { status: decision.refusal, headers }
   headers['X-Session-ID'] = decision.sessionId
   if (decision.sessionName !== '') headers['X-Session-Name'] = decision.sessionName

@@ -5,6 +5,13 @@ import { createAdaptorServer } from '@hono/node-server'
 /** More than nginx can send in four headers of at most 8 KB each (`large_client_header_buffers`). */
 const MAX_HEADER_BYTES = 64 * 1024
 
+/**
+ * Most connections that may wait to be accepted; the kernel cuts it to net.core.somaxconn. With Node's 511, some hundred
+ * requests at the same moment overflow it, and a connection that found it full is tried again only after a second: a
+ * viewer could make nginx wait longer than it does, and others with him.
+ */
+const BACKLOG = 65_535
+
 /** Above the 60 s of `keepalive_timeout` in nginx/hls-auth/upstream.conf: nginx, not the service, closes. */
 const KEEP_ALIVE_MS = 75_000
 
@@ -47,7 +54,7 @@ export async function startServer(
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(port, host, resolve)
+    server.listen({ port, host, backlog: BACKLOG }, resolve)
   })
   return {
     port: (server.address() as AddressInfo).port,

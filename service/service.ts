@@ -21,6 +21,7 @@ import { NO_ARCHIVE } from './archive/session-archive.js'
 import { questionOf } from './questions.js'
 import type { Session } from './session.js'
 import { SessionStore } from './session-store.js'
+import { createUnreadQueryLog } from './unread-query-log.js'
 import { versionOfPackage } from './version.js'
 
 // Idle sessions are forgotten a few at a time, so that no request waits for it.
@@ -101,6 +102,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
     random: Math.random,
     onDecision: observer.onDecision,
     onCrowd,
+    onUnreadQuery: createUnreadQueryLog({ ...config, log, now }),
     onError,
   })
   authorizer.closings.closeBlocked(kept)

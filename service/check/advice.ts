@@ -28,14 +28,14 @@ function aboutPath({ request, decodedPath, channelId, config }: Finding): Advice
   const fault = pathFaultOf(request.path)
   if (fault) return [{ code: `path_${fault.kind}`, text: sentenceOf(fault) }]
   if (channelId !== undefined) return []
-  const source = config.channelPattern.source.replaceAll('\\/', '/')
-  const match = config.channelPattern.exec(decodedPath!)
+  const { source } = config.channelPattern
+  const found = config.channelPattern.channelIn(decodedPath!)
   const text =
-    match === null
+    found === undefined
       ? `The path does not match CHANNEL_PATTERN, ${source}: correct the one or the other.`
-      : match.slice(1).some(Boolean)
-        ? "The channel's name begins or ends with a space, which is lost in a header: rename it."
-        : `The path matches CHANNEL_PATTERN, ${source}, with nothing in its group: correct the one or the other.`
+      : found === ''
+        ? `The path matches CHANNEL_PATTERN, ${source}, with nothing in its group: correct the one or the other.`
+        : "The channel's name begins or ends with a space, which is lost in a header: rename it."
   return [{ code: 'no_channel', text }]
 }
 

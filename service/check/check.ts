@@ -39,7 +39,7 @@ export interface CheckOptions {
 export interface Finding {
   readonly config: Config
   readonly request: AccessRequest
-  /** undefined where the path is not in normal form */
+  /** undefined where the path is too long or not in normal form */
   readonly decodedPath: string | undefined
   /** undefined where the path belongs to none */
   readonly channelId: string | undefined
@@ -112,6 +112,7 @@ export async function check(
     random: () => 0,
     onDecision: (made) => (event = made),
     onCrowd() {},
+    onUnreadQuery() {},
     onError() {},
   })
   try {

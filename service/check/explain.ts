@@ -7,6 +7,7 @@ import { recheckAfterMs } from '../session.js'
 import { adviceFor, withoutDecision, type Advice } from './advice.js'
 import type { Exchanged, Finding } from './check.js'
 import { createEchoMask, describedQuery, maskedQuery } from './mask.js'
+import { pathFaultOf } from './path-fault.js'
 
 type Headers = Readonly<Record<string, string>>
 
@@ -130,11 +131,10 @@ function placeOf(location: string, base: string): string {
 type Reason = Pick<Report['decision'], 'reason' | 'recheck_seconds' | 'deny_seconds'>
 
 function reasonOf(finding: Finding, answer: Answer | undefined): Reason {
-  const { config, decision, decodedPath } = finding
+  const { config, decision } = finding
   const because = (reason: string): Reason => ({ reason, recheck_seconds: null, deny_seconds: null })
   if (answer === undefined) {
-    const what = decodedPath === undefined ? 'the path is not in normal form' : "the path is no channel's"
-    return because(`${what}; the backend is not asked`)
+    return because(`${whatOfPath(finding)}; the backend is not asked`)
   }
   if (answer.outcome === 'unavailable') {
     return because(`the backend gives no decision: ${withoutDecision(finding)}`)
@@ -154,6 +154,13 @@ function reasonOf(finding: Finding, answer: Answer | undefined): Reason {
     ...because(`the backend answered ${answer.status}${became}; ${repeated}`),
     deny_seconds: config.denyTtlMs / 1_000,
   }
+}
+
+function whatOfPath({ request, decodedPath }: Finding): string {
+  if (decodedPath !== undefined) return "the path is no channel's"
+  return pathFaultOf(request.path)?.kind === 'too_long'
+    ? 'the path is too long'
+    : 'the path is not in normal form'
 }
 
 function holds(authDurationMs: number | undefined, heldMs: number, { config }: Finding): string {

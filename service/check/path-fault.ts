@@ -1,13 +1,13 @@
-import { decodeCanonicalPath } from '../channel.js'
+import { decodeCanonicalPath, MAX_PATH_BYTES } from '../channel.js'
 
-/** Why a path is not in normal form. */
+/** Why a path is not judged: it is too long, or not in normal form. */
 export interface PathFault {
-  readonly kind: (typeof FAULTS)[number][0] | 'not_utf8'
+  readonly kind: 'too_long' | (typeof FAULTS)[number][0] | 'not_utf8'
   /** Where it shows; empty for the path as a whole. */
   readonly found: string
 }
 
-// In the order in which they are looked for. Together with `not_utf8` they are all that decodeCanonicalPath refuses.
+// In the order in which they are looked for. Together with `too_long` and `not_utf8` they are all that decodeCanonicalPath refuses.
 const FAULTS = [
   ['no_leading_slash', /^(?!\/)/],
   ['only_a_slash', /^\/$/],
@@ -39,6 +39,7 @@ const FAULTS = [
  */
 export function pathFaultOf(path: string): PathFault | undefined {
   if (decodeCanonicalPath(path) !== undefined) return undefined
+  if (path.length > MAX_PATH_BYTES) return { kind: 'too_long', found: '' }
   for (const [kind, pattern] of FAULTS) {
     const match = pattern.exec(path)
     if (match) return { kind, found: match[0] }
@@ -49,6 +50,8 @@ export function pathFaultOf(path: string): PathFault | undefined {
 /** What is wrong and what to do, in one sentence. */
 export function sentenceOf({ kind, found }: PathFault): string {
   switch (kind) {
+    case 'too_long':
+      return `The path is longer than ${MAX_PATH_BYTES} bytes, more than the service judges: shorten the names in it.`
     case 'no_leading_slash':
       return 'The path does not begin with a slash: write it from / on.'
     case 'only_a_slash':

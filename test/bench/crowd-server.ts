@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { createApp } from '../../service/app.js'
 import { createAuthorizer } from '../../service/authorizer.js'
+import { ChannelPattern } from '../../service/channel-pattern.js'
 import { now } from '../../service/clock.js'
 import type { Backend } from '../../service/backends/backend.js'
 import { GuardedBackend } from '../../service/backends/guard/guarded-backend.js'
@@ -56,7 +57,7 @@ const authorizer = createAuthorizer({
   blocks: new BlockList(now, NO_ARCHIVE),
   random: Math.random,
   whenBackendDown: 'deny',
-  channelPattern: /^\/play\/([^/]+)\//u,
+  channelPattern: new ChannelPattern('^/play/([^/]+)/'),
   credentialParams: undefined,
   tokenlessRequests: 'session',
   sessionRecheckMs: undefined,
@@ -65,6 +66,7 @@ const authorizer = createAuthorizer({
   now,
   onDecision: never,
   onCrowd: never,
+  onUnreadQuery: never,
   onError: never,
 })
 

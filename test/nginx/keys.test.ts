@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseAccessRequest } from '../../service/access-request.js'
+import { ChannelPattern } from '../../service/channel-pattern.js'
 import { channelOf, decodeCanonicalPath } from '../../service/channel.js'
 import { credentialsIn, sessionKeyOf } from '../../service/session.js'
 import { ROOT } from '../root.js'
@@ -116,6 +117,8 @@ async function sharedKeys(change?: string): Promise<string[]> {
   return found
 }
 
+const PATTERN = new ChannelPattern('^/play/([^/]+)/')
+
 function sessionKey([uri, host, userAgent]: string[]): string | undefined {
   const request = parseAccessRequest({
     'x-original-uri': uri,
@@ -124,7 +127,7 @@ function sessionKey([uri, host, userAgent]: string[]): string | undefined {
     'x-real-ua': userAgent,
   })!
   const path = decodeCanonicalPath(request.path)
-  const channel = path === undefined ? undefined : channelOf(path, /^\/play\/([^/]+)\//u)
+  const channel = path === undefined ? undefined : channelOf(path, PATTERN)
   if (channel === undefined) return undefined
   const credentials = credentialsIn(request.query, undefined)
   return sessionKeyOf({ ...request, channelId: channel.id, credentials })

@@ -9,6 +9,7 @@ import {
   type GuardedAnswer,
 } from '../../service/backends/guard/guarded-backend.js'
 import { BlockList } from '../../service/block-list.js'
+import { ChannelPattern } from '../../service/channel-pattern.js'
 import type { Decision } from '../../service/decision.js'
 import { NO_ARCHIVE } from '../../service/archive/session-archive.js'
 import type { DecisionEvent } from '../../service/questions.js'
@@ -74,6 +75,7 @@ let nowMs: number
 let events: DecisionEvent[]
 let errors: Error[]
 let crowds: string[]
+let unread: string[]
 let store: SessionStore
 
 beforeEach(() => {
@@ -82,6 +84,7 @@ beforeEach(() => {
   events = []
   errors = []
   crowds = []
+  unread = []
 })
 
 function authorizer(options: Partial<AuthorizerOptions> = {}): Authorizer {
@@ -99,7 +102,7 @@ function authorizer(options: Partial<AuthorizerOptions> = {}): Authorizer {
     blocks: new BlockList(() => nowMs, NO_ARCHIVE),
     random: () => 0,
     whenBackendDown: 'allow',
-    channelPattern: /^\/play\/([^/]+)\//u,
+    channelPattern: new ChannelPattern('^/play/([^/]+)/'),
     credentialParams: undefined,
     tokenlessRequests: 'session',
     sessionRecheckMs: undefined,
@@ -108,6 +111,7 @@ function authorizer(options: Partial<AuthorizerOptions> = {}): Authorizer {
     now: () => nowMs,
     onDecision: (event) => events.push(event),
     onCrowd: (clientIp) => crowds.push(clientIp),
+    onUnreadQuery: (query) => unread.push(query),
     onError: (error) => errors.push(error),
     ...options,
   })
@@ -360,6 +364,13 @@ describe('a re-check', () => {
   })
 })
 
+it('a query in which nothing is a credential is told of', () => {
+  const auth = authorizer({ credentialParams: ['tokn'] })
+  for (const query of ['token=a', '', 'tokn=a', 'x=1&tokn=a', '_HLS_msn=1'])
+    void auth.authorize(request(query))
+  expect(unread).toEqual(['token=a', '_HLS_msn=1'])
+})
+
 describe('the edge', () => {
   it('may repeat an admission for EDGE_TTL, and not past the re-check', async () => {
     const auth = authorizer()
@@ -389,7 +400,7 @@ describe('the edge', () => {
   })
 
   it('repeats nothing where the name of a file decides, though another path of the channel is its folder', async () => {
-    const auth = authorizer({ channelPattern: /^\/play\/([^/]+)\/|^\/flat\/(\w+)\.ts/u })
+    const auth = authorizer({ channelPattern: new ChannelPattern('^/play/([^/]+)/|^/flat/(\\w+)\\.ts') })
     expect((await decide(auth, 'token=1', ALLOW)).edge.freshMs).toBe(10_000)
     const flat = auth.authorize(request('token=1', { path: '/flat/a.ts' }))
     expect(flat).toMatchObject({ allowed: true, edge: { freshMs: 0, isStaleAllowed: false } })

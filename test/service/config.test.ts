@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { ChannelPattern } from '../../service/channel-pattern.js'
 import { ConfigError, parseConfig, withoutSecrets, type Environment } from '../../service/config.js'
 
 const URL_ALONE = { BACKEND_URL: 'http://portal.example.com/check?key=1' }
@@ -23,7 +24,7 @@ describe('settings', () => {
       backendSlowMs: 1_000,
       backendConnections: 64,
       whenBackendDown: 'allow',
-      channelPattern: /^\/play\/([^/]+)\//u,
+      channelPattern: new ChannelPattern('^/play/([^/]+)/'),
       credentialParams: undefined,
       tokenlessRequests: 'session',
       sessionIdleMs: 600_000,
@@ -110,11 +111,15 @@ describe('settings', () => {
       'ADMIN_HOST="0.0.0.0": needs an ADMIN_TOKEN, without which only 127.0.0.1, ::1 or localhost is allowed',
     ],
     [{ ADMIN_PORT: 'no' }, 'ADMIN_PORT="no": must be off or a whole number from 0 to 65535'],
+    [
+      { CHANNEL_PATTERN: '^/(hls|play)/([^/]+)/' },
+      'CHANNEL_PATTERN="^/(hls|play)/([^/]+)/": must have one group in a match, the channel: write (?:…) for what is not the channel, or (?<channel>…) for what is',
+    ],
     [{ EVENTS_URL: 'hook' }, 'EVENTS_URL="hook": must be an http:// or https:// address without a #'],
   ])('that do not go together, or are of no use, are named: %j', (env, sentence) => {
     expect(problemsOf({ ...URL_ALONE, ...env })).toBe(`the settings are wrong:\n  ${sentence}`)
     expect(problemsOf({ ...URL_ALONE, ...env, ADMIN_TOKEN: 'x'.repeat(16), ADMIN_PORT: 'off' })).toBe(
-      /SLOW|EVENTS/.test(sentence) ? `the settings are wrong:\n  ${sentence}` : '',
+      /SLOW|EVENTS|CHANNEL/.test(sentence) ? `the settings are wrong:\n  ${sentence}` : '',
     )
   })
 
@@ -130,25 +135,70 @@ describe('settings', () => {
     expect(problemsOf({ ...URL_ALONE, ...env })).toBe(`the settings are wrong:\n  ${sentence}`)
   })
 
-  it('are not what other programs read, nor a misspelt name without a value', () => {
-    // The last four are what Kubernetes makes of services named backend and admin.
-    const others = {
+  it.each([
+    ['WHEN_BACKEND_IS_DOWN', 'WHEN_BACKEND_DOWN'],
+    ['WHEN_DOWN', 'WHEN_BACKEND_DOWN'],
+    ['SESSION_TTL', 'SESSION_IDLE, SESSION_RECHECK or MAX_SESSIONS'],
+    [
+      'BACKEND_ADDRESS',
+      'BACKEND_TYPE, BACKEND_URL, BACKEND_TIMEOUT, BACKEND_SLOW, BACKEND_CONNECTIONS or WHEN_BACKEND_DOWN',
+    ],
+    [
+      'BACKEND_DOWN',
+      'BACKEND_TYPE, BACKEND_URL, BACKEND_TIMEOUT, BACKEND_SLOW, BACKEND_CONNECTIONS or WHEN_BACKEND_DOWN',
+    ],
+    ['CHANNEL_REGEX', 'CHANNEL_PATTERN'],
+    ['CREDENTIAL_NAMES', 'CREDENTIAL_PARAMS'],
+    ['CREDENTIALS', 'CREDENTIAL_PARAMS'],
+    ['TOKENLESS', 'TOKENLESS_REQUESTS'],
+    ['DENY_TIME', 'DENY_TTL'],
+    ['EDGE_CACHE', 'EDGE_TTL'],
+    ['MAX_SESSIONS_PER_VIEWER', 'MAX_SESSIONS'],
+    ['MAX_DENIED', 'MAX_DENIALS'],
+    ['STATE_DIR_PATH', 'STATE_DIR'],
+    ['ADMIN_PASSWORD', 'ADMIN_HOST, ADMIN_PORT or ADMIN_TOKEN'],
+    ['EVENTS_ADDRESS', 'EVENTS_URL or EVENTS_MIN_DURATION'],
+    ['LOG_LEVEL_FILE', 'LOG_LEVEL'],
+    ['Backend_Port', 'BACKEND_TYPE, BACKEND_URL,'],
+  ])('whose names are remembered wrongly are named: %s', (name, meant) => {
+    expect(problemsOf({ ...URL_ALONE, [name]: '8080' })).toContain(`\n  ${name} is no setting: is ${meant}`)
+  })
+
+  it.each(
+    Object.entries({
       HOSTS: 'x',
       PATH: '/bin',
       hosts: 'x',
       http_proxy: 'http://x/',
-      MAX_DENIAL: '',
       LOG_FORMAT: 'x',
+      MAX_MEMORY: '1',
+      STATE: 'x',
+      WHENEVER: 'x',
+      SESSIONNAME: 'Console',
       SESSION_ID: 'x',
-      EDGE_URL: 'x',
-    }
-    const kubernetes = {
-      BACKEND_PORT: 'x',
-      BACKEND_SERVICE_HOST: 'x',
-      ADMIN_SERVICE_PORT: 'x',
-      BACKEND_SERVICE_PORT: 'x',
-    }
-    expect(problemsOf({ ...URL_ALONE, ...process.env, ...others, ...kubernetes })).toBe('')
+      SESSION_MANAGER: 'local/x',
+      STATE_DIRECTORY: '/var/lib/x',
+      CREDENTIALS_DIRECTORY: '/run/x',
+      // Of services named backend, backend-db and edge: Kubernetes, and Docker's links.
+      BACKEND_SERVICE_HOST: '10.0.0.1',
+      BACKEND_SERVICE_PORT: '80',
+      BACKEND_SERVICE_PORT_HTTP_ALT: '80',
+      BACKEND_PORT: 'tcp://10.0.0.1:80',
+      BACKEND_PORT_80_TCP: 'tcp://10.0.0.1:80',
+      BACKEND_PORT_80_TCP_ADDR: '10.0.0.1',
+      BACKEND_PORT_80_TCP_PORT: '80',
+      BACKEND_PORT_80_TCP_PROTO: 'tcp',
+      BACKEND_DB_SERVICE_HOST: '10.0.0.1',
+      BACKEND_DB_PORT_53_UDP: 'udp://10.0.0.1:53',
+      EDGE_SERVICE_PORT_METRICS: '80',
+      BACKEND_NAME: '/hls-auth/backend',
+      BACKEND_ENV_PATH: '/bin',
+      // Not set.
+      MAX_DENIAL: '',
+      SESSION_TTL: '',
+    }),
+  )('are not what other programs set: %s=%s', (name, value) => {
+    expect(problemsOf({ ...URL_ALONE, ...process.env, [name]: value })).toBe('')
   })
 
   it.each(['', 'portal.example.com', 'http://x/#a', 'http://'])(

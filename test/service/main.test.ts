@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -110,6 +110,19 @@ describe('the service', () => {
     )
   })
 
+  it('holds as many connections that are not accepted yet as the system lets it', async () => {
+    const { child, listening } = start({ BACKEND_URL: 'http://x/', PORT: '0' })
+    const port = await listening
+    const limit = await readFile('/proc/sys/net/core/somaxconn', 'utf8').catch(() => '128')
+    // More than the 511 for which Node asks by itself.
+    const count = Math.min(Number(limit), 700)
+    child.kill('SIGSTOP')
+    endings.push(() => child.kill('SIGCONT'))
+    const sockets = Array.from({ length: count }, () => connect(port, '127.0.0.1').on('error', () => {}))
+    endings.push(() => sockets.forEach((socket) => socket.destroy()))
+    await expect.poll(() => sockets.filter(({ readyState }) => readyState === 'open').length).toBe(count)
+  })
+
   it('is healthy, and refuses what is not from our nginx', async () => {
     const { site, output } = await startWithMiddleware()
     expect((await fetch(`${site}/healthz`)).status).toBe(200)
@@ -135,6 +148,32 @@ describe('the service', () => {
     expect(
       (await fetch(`${site}/auth`, { headers: { ...big, 'X-Real-UA': 'u'.repeat(8_000) } })).status,
     ).toBe(401)
+  })
+
+  it.each([
+    ['/(.+)/.*\\.(?:ts|m3u8)$', (length: number) => `/${'a/'.repeat(length / 2)}.ts/x`],
+    ['^/play/((?:[a-z0-9]+[-_]?)+)/', (length: number) => `/play/${'a'.repeat(length)}`],
+  ])('is kept busy by no path, with CHANNEL_PATTERN=%s', async (CHANNEL_PATTERN, pathOf) => {
+    const { listening } = start({ BACKEND_URL: 'http://127.0.0.1:1/', PORT: '0', CHANNEL_PATTERN })
+    const site = `http://127.0.0.1:${await listening}`
+    for (const length of [40, 2_000, 8_000]) {
+      const headers = { 'X-Original-URI': pathOf(length), 'X-Real-IP': '192.0.2.1' }
+      expect((await fetch(`${site}/auth`, { headers })).status).toBe(403)
+    }
+  })
+
+  it('that stands still for ten seconds ends', async () => {
+    const standStill = "process.on('SIGUSR2', () => { for (;;); })"
+    const { child, listening, exited, output } = start({
+      BACKEND_URL: 'http://x/',
+      PORT: '0',
+      NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(standStill)}`,
+    })
+    await listening
+    child.kill('SIGUSR2')
+    await exited
+    expect(child.signalCode).toBe('SIGKILL')
+    expect(output.stdout).toContain('"msg":"stood still for 10s: the process ends, to be started anew"')
   })
 
   it('on SIGTERM finishes what is in flight, takes nothing new, and ends with 0', async () => {

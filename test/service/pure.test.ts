@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseAccessRequest } from '../../service/access-request.js'
+import { ChannelPattern } from '../../service/channel-pattern.js'
 import { channelOf, decodeCanonicalPath } from '../../service/channel.js'
 import { judge } from '../../service/decision.js'
 import { formatDuration, parseDuration } from '../../service/duration.js'
@@ -88,6 +89,13 @@ describe('a path in normal form', () => {
     expect(decodeCanonicalPath(path)).toBeUndefined()
   })
 
+  it('is of 2,048 bytes at most, as the viewer sent it', () => {
+    const ofBytes = (count: number) => `/play/${'%D1%8F'.repeat(340)}${'a'.repeat(count - 2_046)}`
+    expect(decodeCanonicalPath(ofBytes(2_048))).toBe(`/play/${'я'.repeat(340)}aa`)
+    expect(decodeCanonicalPath(ofBytes(2_049))).toBeUndefined()
+    expect(decodeCanonicalPath(`/${'a'.repeat(2_048)}`)).toBeUndefined()
+  })
+
   it('is one that nginx does not change: no two escapings but of case and of reserved characters', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary-ascii', maxLength: 20 }), (tail) => {
@@ -101,13 +109,18 @@ describe('a path in normal form', () => {
     )
   })
 
-  it('belongs to the channel that the pattern finds, or to none', () => {
-    expect(channelOf('/play/a001/x', /^\/play\/([^/]+)\//u)).toEqual({ id: 'a001', isWholeFolder: true })
-    expect(channelOf('/play/x', /^\/play\/([^/]+)\//u)).toBeUndefined()
-    expect(channelOf('/vod/7/x', /^\/live\/(\w+)\/|^\/vod\/(\d+)\//u)?.id).toBe('7')
-    expect(channelOf('/hls/a-12.ts', /^\/hls\/(\w+)/u)).toEqual({ id: 'a', isWholeFolder: false })
-    expect(channelOf('/play//x', /^\/play\/([^/]*)\//u)).toBeUndefined()
-    expect(channelOf('/play/ a001 /x', /^\/play\/([^/]+)\//u)).toBeUndefined()
+  it.each([
+    ['/play/a001/x', '^/play/([^/]+)/', { id: 'a001', isWholeFolder: true }],
+    ['/play/x', '^/play/([^/]+)/', undefined],
+    ['/vod/7/x', '^/live/(\\w+)/|^/vod/(\\d+)/', { id: '7', isWholeFolder: true }],
+    ['/hls/a-12.ts', '^/hls/(\\w+)', { id: 'a', isWholeFolder: false }],
+    ['/play/a/b/x', '^/(live|play)/(?<channel>[^/]+)/', { id: 'a', isWholeFolder: true }],
+    ['/play/a/b/x', '^/(?P<site>\\w+)/(?P<channel>.+)/', { id: 'a/b', isWholeFolder: true }],
+    ['/vod/7/x', '^/play/(?<channel>\\w+)/|^/vod/(\\d+)/', undefined],
+    ['/play//x', '^/play/([^/]*)/', undefined],
+    ['/play/ a001 /x', '^/play/([^/]+)/', undefined],
+  ])('%s belongs by %s to %j', (path, pattern, channel) => {
+    expect(channelOf(path, new ChannelPattern(pattern))).toEqual(channel)
   })
 })
 

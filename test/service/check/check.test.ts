@@ -112,6 +112,7 @@ const CASES: Readonly<Record<string, Case>> = {
   'a certificate that is not accepted': { exchange: failing('tls', 'CERT_SIGNATURE_FAILURE') },
   'no way there': { exchange: failing('error', 'EHOSTUNREACH') },
   'a path that is not in normal form': { address: '/play//a001/x?token=Zq7-secret' },
+  'a path that is too long': { address: `/play/a001/${'x'.repeat(2_048)}?token=Zq7-secret` },
   'a path of no channel': { address: '/vod/a001/x?token=Zq7-secret' },
   'a channel with a space around it': { address: '/play/a001%20/x?token=Zq7-secret' },
   'a pattern with nothing in its group': {

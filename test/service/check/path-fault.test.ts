@@ -39,6 +39,7 @@ describe('a path that is not in normal form', () => {
     ['/play/%2E%2e/a', 'encoded_plain_character', '%2E'],
     ['/play/%61', 'encoded_plain_character', '%61'],
     ['/play/%5f', 'encoded_plain_character', '%5f'],
+    [`//${'a'.repeat(2_047)}`, 'too_long', ''],
     ['/play/\xff', 'not_utf8', ''],
     ['/play/%c0%ae', 'not_utf8', ''],
     ['/play/%ed%a0%80', 'not_utf8', ''],
