@@ -1,5 +1,7 @@
 import { once } from 'node:events'
 import { pino } from 'pino'
+import { createBugLog } from './bug-log.js'
+import { now } from './clock.js'
 import { ConfigError, parseConfig, type Config } from './config.js'
 import { startService } from './service.js'
 import { startWatchdog } from './watchdog.js'
@@ -35,6 +37,10 @@ const service = await startService(config, log).catch((error: NodeJS.ErrnoExcept
   }
   return fail(`cannot listen on ${config.host}:${config.port}: ${reasons[error.code ?? ''] ?? error.message}`)
 })
+
+// Whoever was to be answered waits in vain, and is refused by nginx. A service that ends is not there, and then nginx would
+// let everybody in.
+process.on('uncaughtException', createBugLog(log, now))
 
 // Not before: a million sessions of the last time are read in one go.
 startWatchdog({

@@ -8,6 +8,7 @@ import { createExchange } from './backends/exchange.js'
 import { GuardedBackend, MAX_WAIT_MS, ownTimeoutMs } from './backends/guard/guarded-backend.js'
 import { createBackend } from './backends/index.js'
 import { BlockList } from './block-list.js'
+import { createBugLog } from './bug-log.js'
 import { now } from './clock.js'
 import { withoutSecrets, type Config } from './config.js'
 import { createDecisionLog } from './decision-log.js'
@@ -65,8 +66,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
   const denialMs = Math.max(idleMs, config.denyTtlMs + 2 * config.edgeTtlMs)
   const store = new SessionStore({ ...observer, idleMs, denialMs, maxSessions, maxDenials, now, archive })
   const blocks = new BlockList(now, archive)
-  // Only the stack's own lines: a message may quote what a viewer sent.
-  const onError = (error: Error) => log.error({ error: error.name, stack: stackOnly(error) }, 'a bug')
+  const onError = createBugLog(log, now)
   const adapter = (timeoutMs: number, lingerMs?: number) =>
     createBackend(config.backendType, config.backendUrl, createExchange({ timeoutMs, lingerMs }))
   const backend = new GuardedBackend({
@@ -186,11 +186,4 @@ function openStateDir({ stateDir: folder, port }: Config, idleMs: number, log: L
     onFailure(error as Error)
     return nothing
   }
-}
-
-function stackOnly(error: Error): string {
-  return (error.stack ?? '')
-    .split('\n')
-    .filter((line) => line.startsWith('    at '))
-    .join('\n')
 }
