@@ -12,7 +12,7 @@ type Callback = Parameters<LookupFunction>[2]
  */
 export class NameCache {
   readonly #known = new Map<string, { readonly addresses: LookupAddress[]; readonly untilMs: number }>()
-  readonly #asked = new Map<string, Callback[]>()
+  readonly #asked = new Map<string, { readonly replies: Callback[]; readonly sinceMs: number }>()
   readonly #now: () => number
 
   /** @param now milliseconds of a clock that never goes back */
@@ -37,15 +37,17 @@ export class NameCache {
       setImmediate(reply, null, known.addresses)
       return
     }
-    const waiting = this.#asked.get(key)
-    if (waiting !== undefined) {
-      waiting.push(reply)
+    const asked = this.#asked.get(key)
+    // One that has had no answer for so long may never have one.
+    if (asked !== undefined && this.#now() - asked.sinceMs < FRESH_MS) {
+      asked.replies.push(reply)
       return
     }
     const replies = [reply]
-    this.#asked.set(key, replies)
+    const own = { replies, sinceMs: this.#now() }
+    this.#asked.set(key, own)
     dns.lookup(hostname, { ...options, all: true }, (error, addresses) => {
-      this.#asked.delete(key)
+      if (this.#asked.get(key) === own) this.#asked.delete(key)
       if (error === null) this.#known.set(key, { addresses, untilMs: this.#now() + FRESH_MS })
       for (const one of replies) one(error, addresses)
     })

@@ -8,13 +8,6 @@ export interface Fault {
   readonly name: string
   /** The backend gives no answers, and the service must notice. */
   readonly isOutage?: boolean
-  /**
-   * A viewer's own question could bring such a failure about: the first to meet it, while others have just been
-   * admitted, are turned away (`single-failure` in the README).
-   */
-  readonly isDoubtful?: boolean
-  /** The same, but only for whose question is under way at its beginning, when connections are cut. */
-  readonly isCut?: boolean
   /** Why it cannot be brought about on this machine. */
   readonly problem?: string | undefined
   /** Goes wrong for about `ms`. */
@@ -23,11 +16,10 @@ export interface Fault {
 
 const HOUR_MS = 3_600_000
 
-function answering(name: string, isDoubtful: boolean, answer: (response: ServerResponse) => void): Fault {
+function answering(name: string, answer: (response: ServerResponse) => void): Fault {
   return {
     name,
     isOutage: true,
-    isDoubtful,
     async run({ middleware }, ms) {
       const held = new Set<ServerResponse>()
       middleware.answerWith((_, response) => {
@@ -45,7 +37,6 @@ function withoutDns(name: string, dns: 'fails' | 'hangs'): Fault {
   return {
     name,
     isOutage: true,
-    isCut: true,
     async run(stage, ms) {
       stage.shim({ dns })
       // Connections that are open need no name.
@@ -88,20 +79,19 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'the backend refuses connections',
     isOutage: true,
-    isCut: true,
     async run(stage, ms) {
       await stage.closeBackend()
       await delay(ms)
       await stage.openBackend()
     },
   },
-  answering('the backend hangs', false, () => {}),
-  answering('the backend answers 500', true, (response) => response.writeHead(500).end()),
-  answering('the backend answers 503', false, (response) => response.writeHead(503).end()),
-  answering('the backend answers half a header', true, (response) =>
+  answering('the backend hangs', () => {}),
+  answering('the backend answers 500', (response) => response.writeHead(500).end()),
+  answering('the backend answers 503', (response) => response.writeHead(503).end()),
+  answering('the backend answers half a header', (response) =>
     response.socket?.end('HTTP/1.1 200 OK\r\nX-Use'),
   ),
-  answering('the backend drips', true, (response) => {
+  answering('the backend drips', (response) => {
     const { socket } = response
     const timer = setInterval(() => (socket?.writable ? socket.write('H') : clearInterval(timer)), 200)
     socket?.once('close', () => clearInterval(timer))
@@ -110,8 +100,6 @@ export const FAULTS: readonly Fault[] = [
   withoutDns('the resolver does not answer', 'hangs'),
   {
     name: 'the backend restarts, twice',
-    // The first who meet a connection that is cut look like the cause.
-    isDoubtful: true,
     async run(stage, ms) {
       for (let time = 0; time < 2; time++) {
         await stage.closeBackend()
@@ -133,7 +121,6 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'the service is killed and started while the backend is down',
     isOutage: true,
-    isCut: true,
     async run(stage, ms) {
       await stage.closeBackend()
       await stage.killService('SIGKILL')

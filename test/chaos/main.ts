@@ -45,8 +45,9 @@ for (const fault of FAULTS) {
   audience.seen = []
   const { crashes } = stage
   await fault.run(stage, faultMs)
+  const mendedAtMs = performance.now()
   await delay(calmMs)
-  const row = rowOf(fault, audience.seen, stage.outages)
+  const row = rowOf(fault, audience.seen, stage.outages, mendedAtMs)
   print(row.line)
   problems.push(...row.problems)
   if (stage.crashes > crashes) problems.push(`${fault.name}: the service ended by itself`)

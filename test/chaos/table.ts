@@ -9,8 +9,11 @@ import { DEADLINE_MS, type Outage } from './stage.js'
  */
 const NOISE_MS = 100
 
-/** A question that is under way when connections are cut was asked within this time of it, in milliseconds. */
-const CUT_MS = 1_000
+/** How long the service may need, beyond the backend's deadline, to find out whose fault it is, in milliseconds: a promise. */
+const VERDICT_MS = 1_000
+
+/** Until it is noticed that the backend is back, in milliseconds: a promise. */
+const RECOVERY_MS = 2_000
 
 /** Longest wait of who watches already, and p99 of new viewers once the outage is known: promises. */
 const LIMIT_MS = { known: 1_000, unasked: 50 }
@@ -29,8 +32,17 @@ export interface Row {
   readonly watchingMs: readonly number[]
 }
 
-/** Judges what the audience has seen of one fault. */
-export function rowOf(fault: Fault, seen: readonly Seen[], outages: readonly Outage[]): Row {
+/**
+ * Judges what the audience has seen of one fault.
+ *
+ * @param mendedAtMs when it was put right, by performance.now()
+ */
+export function rowOf(
+  fault: Fault,
+  seen: readonly Seen[],
+  outages: readonly Outage[],
+  mendedAtMs: number,
+): Row {
   const of = (kind: Kind) => seen.filter((one) => one.kind === kind)
   const isAllowed = ({ status }: Seen) => status === 200
   const isInOutage = ({ atMs }: Seen) =>
@@ -43,26 +55,25 @@ export function rowOf(fault: Fault, seen: readonly Seen[], outages: readonly Out
   const unasked = of('new').filter(isInOutage)
   const unaskedMs = unasked.map(({ ms }) => ms)
   const turnedAway = of('new').filter((one) => !isAllowed(one))
-  const beginMs = Math.min(...seen.map(({ atMs }) => atMs))
-  const isExcused = ({ atMs }: Seen) =>
-    fault.isDoubtful === true || (fault.isCut === true && atMs < beginMs + CUT_MS)
-
   const rules: [isBroken: boolean, problem: string][] = [
     [refused > 0, 'somebody who watches was refused'],
     [admitted > 0, 'somebody who was refused was admitted'],
     [longestMs >= LIMIT_MS.known, 'somebody who watches waited too long'],
     [
-      askedMs >= DEADLINE_MS + Math.max(NOISE_MS, longestMs),
-      "a new viewer waited longer than the backend's deadline",
+      askedMs >= DEADLINE_MS + VERDICT_MS + Math.max(NOISE_MS, longestMs),
+      "a new viewer waited longer than the backend's deadline and a second",
     ],
     [fault.isOutage === true && unasked.length === 0, 'the service noticed no outage'],
-    [turnedAway.some(isInOutage), 'a new viewer was turned away in an outage'],
-    [!turnedAway.every(isExcused), 'a new viewer was turned away'],
+    [
+      outages.some(({ untilMs }) => untilMs > mendedAtMs + RECOVERY_MS + NOISE_MS),
+      'the service noticed its end too late',
+    ],
+    [turnedAway.length > 0, 'a new viewer was turned away'],
   ]
   const outage =
     unasked.length === 0 ? '–' : `${unasked.length}, ${ms(unaskedMs, 0.5)}, ${ms(unaskedMs, 0.99)}`
   return {
-    line: `| ${fault.name} | ${seen.length} | ${refused} | ${admitted} | ${Math.round(longestMs)} | ${Math.round(askedMs)} | ${outage} | ${turnedAway.length} |`,
+    line: `| ${fault.name} | ${seen.length} | ${refused} | ${admitted} | ${Math.round(longestMs)} | ${asked.length === 0 ? '–' : Math.round(askedMs)} | ${outage} | ${turnedAway.length} |`,
     problems: rules.filter(([isBroken]) => isBroken).map(([, problem]) => `${fault.name}: ${problem}`),
     unaskedMs,
     watchingMs: of('known')

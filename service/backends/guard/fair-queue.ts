@@ -11,6 +11,10 @@ export interface FairQueueOptions {
   readonly limit: () => number
   /** How long one waits for his turn at most, in milliseconds. */
   readonly waitMs: number
+  /** Whether nobody can have a turn now, and everybody may soon be told something else: then one waits longer. */
+  readonly isHeld: () => boolean
+  /** How much longer, in all. */
+  readonly heldMs: number
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number
 }
@@ -18,7 +22,15 @@ export interface FairQueueOptions {
 /** `taken`: it is his turn; `late`: it did not come in time; `closed`: nobody has a turn any more. */
 export type Turn = 'taken' | 'late' | 'closed'
 
-type Waiting = Set<(turn: Turn) => void>
+interface Waiter {
+  /** When his time is over. */
+  readonly untilMs: number
+  readonly settle: (turn: Turn) => void
+}
+type Waiting = Set<Waiter>
+
+/** How often somebody looks whether he has waited long enough, whose time is over. */
+const LOOK_MS = 50
 
 /**
  * Deals out turns network by network, so that nobody waits behind a flood from somewhere else: a network that has had no
@@ -59,15 +71,24 @@ export class FairQueue {
     if (isOld) this.#waitingNew.delete(network)
     const list = isOld ? this.#waitingOld : this.#waitingNew
     list.set(network, waiting)
+    const { now, waitMs, heldMs, isHeld } = this.#options
+    const untilMs = now() + waitMs
     return new Promise((resolve) => {
-      const settle = (turn: Turn) => {
-        clearTimeout(timer)
-        waiting.delete(settle)
-        if (waiting.size === 0) this.#forget(network, waiting)
-        resolve(turn)
+      const look = () => {
+        if (isHeld() && now() < untilMs + heldMs) timer = setTimeout(look, LOOK_MS)
+        else waiter.settle('late')
       }
-      const timer = setTimeout(() => settle('late'), this.#options.waitMs)
-      waiting.add(settle)
+      let timer = setTimeout(look, waitMs)
+      const waiter: Waiter = {
+        untilMs,
+        settle: (turn) => {
+          clearTimeout(timer)
+          waiting.delete(waiter)
+          if (waiting.size === 0) this.#forget(network, waiting)
+          resolve(turn)
+        },
+      }
+      waiting.add(waiter)
       this.deal()
     })
   }
@@ -103,6 +124,12 @@ export class FairQueue {
       const network = this.#next(this.#waitingNew) ?? this.#next(this.#waitingOld)
       if (network === undefined) return
       const waiting = (this.#waitingNew.get(network) ?? this.#waitingOld.get(network))!
+      const [first] = waiting
+      if (first!.untilMs < this.#options.now()) {
+        // He has waited for something else, and has no time left for an answer.
+        first!.settle('late')
+        continue
+      }
       this.#waitingNew.delete(network)
       this.#waitingOld.delete(network)
       // Behind all others from now on.
@@ -110,15 +137,14 @@ export class FairQueue {
       this.#taken.set(network, (this.#taken.get(network) ?? 0) + 1)
       this.#total++
       this.#noteTurn(network)
-      const [first] = waiting
-      first!('taken')
+      first!.settle('taken')
     }
   }
 
   /** Tells all who wait that nobody has a turn any more. */
   close(): void {
     for (const list of [this.#waitingNew, this.#waitingOld])
-      for (const waiting of list.values()) for (const settle of waiting) settle('closed')
+      for (const waiting of list.values()) for (const { settle } of waiting) settle('closed')
   }
 
   /** Nobody waits there any more; in which of the two it stands may have changed. */

@@ -130,8 +130,9 @@ export class GuardedBackend {
     this.#witnesses = new Witnesses(options.random)
     this.#bare = new BareAnswers(options.learnt, options.onLearnt)
     const waitMs = Math.min(timeoutMs, MAX_TURN_MS - timeoutMs)
+    const isHeld = () => this.#availability.isHolding
     const queue = (of: Party, waitMs: number) =>
-      new FairQueue({ limit: () => this.#placesOf(of), waitMs, now })
+      new FairQueue({ limit: () => this.#placesOf(of), waitMs, isHeld, heldMs: MAX_TURN_MS - waitMs, now })
     this.#queues = {
       unknown: queue('unknown', waitMs),
       known: queue('known', waitMs),

@@ -52,3 +52,20 @@ it('a failure is told to all who wait, and not remembered', async () => {
   void look()
   expect(asked).toHaveLength(2)
 })
+
+it('a name server that does not answer is asked again after a second', async () => {
+  void look()
+  nowMs = 999
+  void look()
+  expect(asked).toHaveLength(1)
+  nowMs = 1_000
+  const later = look()
+  expect(asked).toHaveLength(2)
+  asked[1]!.answer(null, FOUND)
+  expect(await later).toEqual(FOUND)
+  expect(await look()).toEqual(FOUND)
+  // And the first one, at long last, changes nothing.
+  asked[0]!.answer(null, FOUND)
+  expect(await look()).toEqual(FOUND)
+  expect(asked).toHaveLength(2)
+})

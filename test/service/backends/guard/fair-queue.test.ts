@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { FairQueue, type Turn } from '../../../../service/backends/guard/fair-queue.js'
 
 let limit: number
+let isHeld: boolean
 let queue: FairQueue
 /** Who has had his turn, in order. */
 let turns: string[]
@@ -9,8 +10,15 @@ let turns: string[]
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })
   limit = 2
+  isHeld = false
   turns = []
-  queue = new FairQueue({ limit: () => limit, waitMs: 3_000, now: Date.now })
+  queue = new FairQueue({
+    limit: () => (isHeld ? 0 : limit),
+    waitMs: 3_000,
+    isHeld: () => isHeld,
+    heldMs: 4_000,
+    now: Date.now,
+  })
 })
 afterEach(() => vi.useRealTimers())
 
@@ -121,6 +129,25 @@ describe('turns', () => {
     queue.leave('192.0.2.3')
     await settle()
     expect(turns.at(-1)).toBe('192.0.2.4')
+  })
+
+  it('are waited for longer while there are none, but are not taken after that time', async () => {
+    isHeld = true
+    const early = enter('192.0.2.1')
+    await vi.advanceTimersByTimeAsync(2_000)
+    const later = enter('192.0.2.2')
+    await vi.advanceTimersByTimeAsync(1_500)
+    isHeld = false
+    queue.deal()
+    expect([await early, await later]).toEqual(['late', 'taken'])
+    isHeld = true
+    const told = enter('192.0.2.3')
+    await vi.advanceTimersByTimeAsync(6_000)
+    queue.close()
+    expect(await told).toBe('closed')
+    const never = enter('192.0.2.4')
+    await vi.advanceTimersByTimeAsync(7_000)
+    expect(await never).toBe('late')
   })
 
   it('are not for a network in which nobody waits any more', async () => {
