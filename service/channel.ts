@@ -48,6 +48,14 @@ export function decodeCanonicalPath(path: string): string | undefined {
   }
 }
 
+/**
+ * A channel as a log may show it. What a player took for a query, and nginx for a part of the path, may be a token: behind
+ * an escaped `?` or a `#` all, behind `&` and `;` what has a `=`. A name like `A&E` stays.
+ */
+export function loggedChannel(id: string): string {
+  return id.replace(/[?#].*|[&;][^&;]*=.*/s, '…')
+}
+
 /** What a path belongs to. */
 export interface Channel {
   readonly id: string

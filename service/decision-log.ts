@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { loggedChannel } from './channel.js'
 import type { DecisionEvent } from './questions.js'
 import { shownFailure } from './decision.js'
 import { textFromHeader } from './header-text.js'
@@ -12,7 +13,7 @@ export function createDecisionLog(log: Logger): (event: DecisionEvent) => void {
     const fields = {
       outcome: verdict.allow ? 'allow' : 'deny',
       source: verdict.source,
-      channel: channelId,
+      channel: loggedChannel(channelId),
       session: session.id,
       name: textFromHeader(session.name),
       ip: clientIp,

@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { Authorizer } from '../authorizer.js'
 import type { GuardedBackend } from '../backends/guard/guarded-backend.js'
 import type { BlockList } from '../block-list.js'
+import { loggedChannel } from '../channel.js'
 import { now } from '../clock.js'
 import type { Config } from '../config.js'
 import type { OutageAccount } from '../outage-account.js'
@@ -107,5 +108,5 @@ const NO_ADMIN: RunningAdmin = { address: undefined, port: undefined, close: asy
 
 function described(session: Session) {
   const { channelId, clientIp } = partsOf(session.key)
-  return { session: session.id, channel: channelId, ip: clientIp }
+  return { session: session.id, channel: loggedChannel(channelId), ip: clientIp }
 }

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseAccessRequest } from '../../service/access-request.js'
 import { ChannelPattern } from '../../service/channel-pattern.js'
-import { channelOf, decodeCanonicalPath } from '../../service/channel.js'
+import { channelOf, decodeCanonicalPath, loggedChannel } from '../../service/channel.js'
 import { judge } from '../../service/decision.js'
 import { formatDuration, parseDuration } from '../../service/duration.js'
 import { textFromHeader, safeName } from '../../service/header-text.js'
@@ -212,6 +212,19 @@ describe('a session key', () => {
   it('(joined with a separator it would be)', () => {
     expect(isInjective((parts) => parts.join('|')).failed).toBe(true)
   })
+})
+
+it.each([
+  ['a001', 'a001'],
+  ['A&E', 'A&E'],
+  ['R&B; live', 'R&B; live'],
+  ['a001?token=secret', 'a001…'],
+  ['a001#secret', 'a001…'],
+  ['a001&token=secret', 'a001…'],
+  ['a001;t=secret;u=1', 'a001…'],
+  ['A&E&token=secret', 'A&E…'],
+])('the channel %s is logged as %s', (id, logged) => {
+  expect(loggedChannel(id)).toBe(logged)
 })
 
 describe('the rule of three outcomes', () => {
