@@ -82,7 +82,7 @@ describe('no log holds a token', () => {
 
   it('while the service is out of reach, and the access log says so', async () => {
     await rm(join(stack.nginx.prefix, 'cache'), { recursive: true, force: true })
-    await stack.service.stop()
+    await stack.stopService()
     await view(stack.site, target('/play/b002/nothing.ts'))
     expect(await logged()).not.toContain('secret')
     expect((await stack.nginx.accessLog()).at(-1)).toMatch(/ 404 .* auth="MISS 502/)
