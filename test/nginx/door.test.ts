@@ -39,11 +39,15 @@ async function start(changes: Changes = [], services = 1): Promise<void> {
   const mediaDir = join(prefix, 'media')
   await mkdir(join(mediaDir, 'a001'), { recursive: true })
   await writeFile(join(mediaDir, 'a001/0.ts'), 'segment')
+  requests = 0
   ports = []
   while (ports.length < services) ports.push(await freePort())
   const second: Changes = [
     ['hls-auth/upstream.conf', '# hash', 'hash'],
     ['hls-auth/upstream.conf', '# server 127.0.0.1:3001 ', `server 127.0.0.1:${ports[1]} `],
+    // As an operator may have it for sites of his own.
+    ['nginx.conf', 'tcp_nopush on;', 'proxy_next_upstream off; proxy_next_upstream_tries 1;'],
+    ['nginx.conf', 'keepalive_timeout 65s;', 'proxy_next_upstream_timeout 1ms;'],
   ]
   nginx = await startNginx({
     prefix,
@@ -67,13 +71,18 @@ const decide: Act = (socket, question) => {
 const hang: Act = () => {}
 
 let number = 0
-const ask = (query: string, options?: ViewerOptions): Promise<ViewerReply> =>
-  view(`http://127.0.0.1:${nginx.port}/`, `/play/a001/0.ts?${query}`, options)
+let requests = 0
+async function ask(query: string, options?: ViewerOptions): Promise<ViewerReply> {
+  requests++
+  return view(`http://127.0.0.1:${nginx.port}/`, `/play/a001/0.ts?${query}`, options)
+}
 const newcomer = async () => (await ask(`token=new${number++}`)).status
 
 /** `auth=` of the last line in the access log. */
 async function lastAuth(): Promise<string | undefined> {
-  return /auth="([^"]*)"/.exec((await nginx.accessLog()).at(-1) ?? '')?.[1]
+  // nginx writes its line when the answer is on its way.
+  await expect.poll(async () => (await nginx.accessLog()).length, { interval: 5 }).toBe(requests)
+  return /auth="([^"]*)"/.exec((await nginx.accessLog()).at(-1)!)?.[1]
 }
 
 describe('nginx by itself', () => {
