@@ -30,7 +30,7 @@ type Changes = NonNullable<NginxOptions['changes']>
 const IN_TIME = '300ms'
 const SHORT: Changes = [
   ['nginx.conf', 'worker_processes auto;', 'worker_processes 1;'],
-  ['hls-auth/location.conf', 'proxy_connect_timeout 4s;', `proxy_connect_timeout ${IN_TIME};`],
+  ['hls-auth/location.conf', 'proxy_connect_timeout 2s;', `proxy_connect_timeout ${IN_TIME};`],
   ['hls-auth/location.conf', 'proxy_read_timeout 10s;', `proxy_read_timeout ${IN_TIME};`],
 ]
 /** As shipped but that it takes less time, with one worker and as many services as said. */
