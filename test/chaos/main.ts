@@ -46,7 +46,7 @@ for (const fault of FAULTS) {
   const { crashes } = stage
   await fault.run(stage, faultMs)
   await delay(calmMs)
-  const row = rowOf(fault, audience.seen, stage.outages)
+  const row = rowOf(fault, audience.seen, stage)
   print(row.line)
   problems.push(...row.problems)
   if (stage.crashes > crashes) problems.push(`${fault.name}: the service ended by itself`)

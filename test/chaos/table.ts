@@ -1,7 +1,7 @@
 import { quantile } from '../bench/statistics.js'
 import type { Kind, Seen } from './audience.js'
 import type { Fault } from './faults.js'
-import { DEADLINE_MS, type Outage } from './stage.js'
+import { DEADLINE_MS, type Stage } from './stage.js'
 
 /**
  * What the machine may add to a deadline, in milliseconds; more where those who watch waited longer, about whom nobody is
@@ -11,6 +11,9 @@ const NOISE_MS = 100
 
 /** A question that is under way when connections are cut was asked within this time of it, in milliseconds. */
 const CUT_MS = 1_000
+
+/** What a kill takes, in milliseconds. */
+const KILL_MS = 50
 
 /** Longest wait of who watches already, and p99 of new viewers once the outage is known: promises. */
 const LIMIT_MS = { known: 1_000, unasked: 50 }
@@ -30,7 +33,11 @@ export interface Row {
 }
 
 /** Judges what the audience has seen of one fault. */
-export function rowOf(fault: Fault, seen: readonly Seen[], outages: readonly Outage[]): Row {
+export function rowOf(
+  fault: Fault,
+  seen: readonly Seen[],
+  { outages, kills }: Pick<Stage, 'outages' | 'kills'>,
+): Row {
   const of = (kind: Kind) => seen.filter((one) => one.kind === kind)
   const isAllowed = ({ status }: Seen) => status === 200
   const isInOutage = ({ atMs }: Seen) =>
@@ -44,8 +51,11 @@ export function rowOf(fault: Fault, seen: readonly Seen[], outages: readonly Out
   const unaskedMs = unasked.map(({ ms }) => ms)
   const turnedAway = of('new').filter((one) => !isAllowed(one))
   const beginMs = Math.min(...seen.map(({ atMs }) => atMs))
-  const isExcused = ({ atMs }: Seen) =>
-    fault.isDoubtful === true || (fault.isCut === true && atMs < beginMs + CUT_MS)
+  // nginx cannot tell a service that dies over a question from one that is killed meanwhile.
+  const wasKilled = ({ atMs, ms: waitMs }: Seen) =>
+    kills.some((killedMs) => killedMs > atMs - KILL_MS && killedMs < atMs + waitMs + KILL_MS)
+  const isExcused = (one: Seen) =>
+    fault.isDoubtful === true || (fault.isCut === true && one.atMs < beginMs + CUT_MS) || wasKilled(one)
 
   const rules: [isBroken: boolean, problem: string][] = [
     [refused > 0, 'somebody who watches was refused'],
