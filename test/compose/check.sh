@@ -149,7 +149,9 @@ done
 
 # A stopped container does not answer, not even that nothing listens.
 playlist=$site/play/news/index.m3u8
-for time in 1 2 3; do check "hls-auth runs: the right token, $time" 200 "$(status "$playlist?token=operator")"; done
+for time in 1 2 3; do
+  check "hls-auth runs: the right token, $time" 200 "$(status "$playlist?token=operator")"
+done
 quietly compose stop hls-auth
 check 'hls-auth is stopped: the right token' 200 "$(status "$playlist?token=operator")"
 check 'hls-auth is stopped: a new one' 403 "$(status "$playlist?token=new")"
