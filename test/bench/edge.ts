@@ -85,13 +85,13 @@ function signature(file: string): string {
 async function otherWays(mediaDir: string, yesPort: number): Promise<string> {
   const question = await readFile(join(ROOT, 'nginx/hls-auth/location.conf'), 'utf8')
   const uncached = question
-    .replace('location = /_hls_auth {', 'location = /_hls_auth_off {')
+    .replace('location = _hls_auth {', 'location = _hls_auth_off {')
     .replace('proxy_cache $hls_memory;', 'proxy_cache off;')
-    .replace(/location @hls_auth_down \{[^}]*\}/, '')
+    .replace(/location @hls_auth_down [^]*$/, '')
   const protection = await readFile(join(ROOT, 'nginx/hls-auth/protect.conf'), 'utf8')
   return `
     ${uncached}
-    location /off/ { alias ${mediaDir}/; ${protection.replace('auth_request /_hls_auth;', 'auth_request /_hls_auth_off;')} }
+    location /off/ { alias ${mediaDir}/; ${protection.replace('auth_request _hls_auth;', 'auth_request _hls_auth_off;')} }
     location /open/ { alias ${mediaDir}/; }
     location /headers/ { alias ${mediaDir}/; ${protection.replaceAll(/^auth_request.*$/gm, '')} }
     location = /_yes {

@@ -47,7 +47,7 @@ for (const fault of FAULTS) {
   await fault.run(stage, faultMs)
   const mendedAtMs = performance.now()
   await delay(calmMs)
-  const row = rowOf(fault, audience.seen, stage.outages, mendedAtMs)
+  const row = rowOf(fault, audience.seen, stage, mendedAtMs)
   print(row.line)
   problems.push(...row.problems)
   if (stage.crashes > crashes) problems.push(`${fault.name}: the service ended by itself`)

@@ -26,6 +26,8 @@ export interface Stage {
   readonly outages: readonly Outage[]
   /** How many times the service has ended without being told to. */
   readonly crashes: number
+  /** When the service was killed outright, by performance.now(). */
+  readonly kills: readonly number[]
   closeBackend(): Promise<void>
   openBackend(): Promise<void>
   killService(signal: NodeJS.Signals): Promise<void>
@@ -55,6 +57,7 @@ export async function setStage(): Promise<Stage> {
   let mostBytes: number | undefined
   let isEnding = false
   let crashes = 0
+  const kills: number[] = []
 
   function hear(line: string): void {
     const { msg = '' } = JSON.parse(line) as { msg?: string }
@@ -99,6 +102,7 @@ export async function setStage(): Promise<Stage> {
   async function killService(signal: NodeJS.Signals): Promise<void> {
     isEnding = true
     const exited = once(service!, 'exit')
+    if (signal === 'SIGKILL') kills.push(performance.now())
     service!.kill(signal)
     await exited
   }
@@ -106,6 +110,7 @@ export async function setStage(): Promise<Stage> {
     site: `http://127.0.0.1:${nginx.port}`,
     middleware,
     outages,
+    kills,
     get crashes() {
       return crashes
     },

@@ -1,7 +1,7 @@
 import { quantile } from '../bench/statistics.js'
 import type { Kind, Seen } from './audience.js'
 import type { Fault } from './faults.js'
-import { DEADLINE_MS, type Outage } from './stage.js'
+import { DEADLINE_MS, type Stage } from './stage.js'
 
 /**
  * What the machine may add to a deadline, in milliseconds; more where those who watch waited longer, about whom nobody is
@@ -14,6 +14,9 @@ const VERDICT_MS = 1_000
 
 /** Until it is noticed that the backend is back, in milliseconds: a promise. */
 const RECOVERY_MS = 2_000
+
+/** What a kill takes, in milliseconds. */
+const KILL_MS = 50
 
 /** Longest wait of who watches already, and p99 of new viewers once the outage is known: promises. */
 const LIMIT_MS = { known: 1_000, unasked: 50 }
@@ -40,7 +43,7 @@ export interface Row {
 export function rowOf(
   fault: Fault,
   seen: readonly Seen[],
-  outages: readonly Outage[],
+  { outages, kills }: Pick<Stage, 'outages' | 'kills'>,
   mendedAtMs: number,
 ): Row {
   const of = (kind: Kind) => seen.filter((one) => one.kind === kind)
@@ -55,6 +58,10 @@ export function rowOf(
   const unasked = of('new').filter(isInOutage)
   const unaskedMs = unasked.map(({ ms }) => ms)
   const turnedAway = of('new').filter((one) => !isAllowed(one))
+  // nginx cannot tell a service that dies over a question from one that is killed meanwhile.
+  const wasKilled = ({ atMs, ms: waitMs }: Seen) =>
+    kills.some((killedMs) => killedMs > atMs - KILL_MS && killedMs < atMs + waitMs + KILL_MS)
+
   const rules: [isBroken: boolean, problem: string][] = [
     [refused > 0, 'somebody who watches was refused'],
     [admitted > 0, 'somebody who was refused was admitted'],
@@ -68,7 +75,7 @@ export function rowOf(
       outages.some(({ untilMs }) => untilMs > mendedAtMs + RECOVERY_MS + NOISE_MS),
       'the service noticed its end too late',
     ],
-    [turnedAway.length > 0, 'a new viewer was turned away'],
+    [!turnedAway.every(wasKilled), 'a new viewer was turned away'],
   ]
   const outage =
     unasked.length === 0 ? '–' : `${unasked.length}, ${ms(unaskedMs, 0.5)}, ${ms(unaskedMs, 0.99)}`

@@ -100,8 +100,9 @@ for service in hls-auth nginx demo; do
 done
 check 'hls-auth: no port on this machine' '{}' "$(state hls-auth '{{json .HostConfig.PortBindings}}')"
 check 'demo: no port on this machine' '{}' "$(state demo '{{json .HostConfig.PortBindings}}')"
-check 'nginx: one port on this machine' "$DEMO_PORT" \
-  "$(state nginx '{{range .HostConfig.PortBindings}}{{range .}}{{.HostPort}}{{end}}{{end}}')"
+check 'nginx: one port on this machine, by IPv4' "0.0.0.0:$DEMO_PORT" \
+  "$(state nginx '{{range .HostConfig.PortBindings}}{{range .}}{{.HostIp}}:{{.HostPort}}{{end}}{{end}}')"
+check 'nginx: not by IPv6' 000 "$(status "http://[::1]:$DEMO_PORT/")"
 sessions() {
   compose exec -T hls-auth node -e 'fetch("http://127.0.0.1:9090/sessions", { headers: { Authorization: "Bearer " + process.env.ADMIN_TOKEN } })
     .then((reply) => reply.json()).then(({ total }) => console.log(total > 0 ? "some" : "none"))'
@@ -126,8 +127,8 @@ export ADMIN_TOKEN=operators-own-token-of-the-check
 quietly compose up --detach
 check_soon 'operator: nginx serves the folder' 200 status "$site/play/news/index.m3u8?token=operator"
 check 'operator: a wrong token' 403 "$(status "$site/play/news/index.m3u8?token=demo")"
-check "operator: the middleware's name in nginx's log" yes \
-  "$(logs nginx | grep -q 'session="operators-viewer"' && echo yes)"
+named() { [[ $(logs nginx) == *'session="operators-viewer"'* ]] && echo yes; }
+check_soon "operator: the middleware's name in nginx's log" yes named
 from_nginx() { compose exec -T nginx curl -s -o /dev/null -w '%{http_code}' "$@" http://hls-auth:9090/status; }
 check 'operator: the sessions page wants its token' 401 "$(from_nginx)"
 check 'operator: and opens with it' 200 "$(from_nginx -u "any:$ADMIN_TOKEN")"
@@ -145,6 +146,22 @@ for service in hls-auth nginx; do
   check_soon "after a restart of $service: a wrong token" 403 status "$site/play/news/index.m3u8?token=wrong"
   check "after a restart of $service: the right one" 200 "$(status "$site/play/news/index.m3u8?token=operator")"
 done
+
+# A stopped container does not answer, not even that nothing listens.
+playlist=$site/play/news/index.m3u8
+for time in 1 2 3; do
+  check "hls-auth runs: the right token, $time" 200 "$(status "$playlist?token=operator")"
+done
+quietly compose stop hls-auth
+check 'hls-auth is stopped: the right token' 200 "$(status "$playlist?token=operator")"
+check 'hls-auth is stopped: a new one' 403 "$(status "$playlist?token=new")"
+quietly compose restart nginx
+check_soon 'hls-auth is stopped: nginx starts' 404 status "$site/"
+quietly compose start hls-auth
+before=$SECONDS
+check_soon 'hls-auth runs again: the right token' 200 status "$playlist?token=operator"
+check_soon 'hls-auth runs again: a wrong one is asked about' 403 status "$playlist?token=newer"
+check 'and that was soon' yes "$( ((SECONDS - before < 8)) && echo yes)"
 
 quietly compose stop --timeout 10
 check 'hls-auth: ends with 0' 0 "$(state hls-auth '{{.State.ExitCode}}')"

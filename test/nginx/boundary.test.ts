@@ -87,7 +87,7 @@ describe('with the service out of reach', () => {
     ['403 keeps them out', [['hls-auth/location.conf', 'return 204;', 'return 403;']] as const, 403],
   ])('%s', async (_, changes, status) => {
     const stack = await startStack({ changes })
-    await stack.service.stop()
+    await stack.stopService()
     expect((await view(stack.site, '/play/a001/index.m3u8?token=wrong')).status).toBe(status)
     await stack.stop()
   })

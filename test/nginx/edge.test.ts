@@ -109,7 +109,7 @@ describe("nginx's memory", () => {
     await start({ changes })
     expect(await warm('/play/a001/low/0.ts?token=demo')).toBe(200)
     expect(await warm('/play/a001/low/0.ts?token=wrong')).toBe(403)
-    await stack.service.stop()
+    await stack.stopService()
     expect((await view(stack.site, '/play/a001/low/1.ts?token=demo')).status).toBe(200)
     expect((await view(stack.site, '/play/a001/low/1.ts?token=wrong')).status).toBe(403)
     expect((await view(stack.site, '/play/a001/low/1.ts?token=new')).status).toBe(unknown)
@@ -119,7 +119,7 @@ describe("nginx's memory", () => {
     await start({ env: { EDGE_TTL: '1s', DENY_TTL: '3s' } })
     expect(await warm('/play/a001/low/0.ts?token=demo')).toBe(200)
     expect(await warm('/play/a001/low/0.ts?token=wrong')).toBe(403)
-    await stack.service.stop()
+    await stack.stopService()
     const seen = new Set<number>()
     for (const end = performance.now() + 3_500; performance.now() < end;) {
       seen.add((await view(stack.site, '/play/a001/low/1.ts?token=wrong')).status)

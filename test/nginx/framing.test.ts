@@ -26,7 +26,7 @@ describe('bodies and framing', () => {
     stack = await startStack({
       hasDemo: false,
       env: { EDGE_TTL: '0' },
-      changes: [['hls-auth/upstream.conf', 'keepalive 32;', 'keepalive 1;']],
+      changes: [['hls-auth/upstream.conf', 'keepalive 2048;', 'keepalive 1;']],
     })
     stack.middleware.answerWith((request, response) => {
       response

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -61,22 +61,34 @@ describe('logs', () => {
 describe('a server without location.conf', () => {
   const LINE = 'include hls-auth/location.conf;'
 
-  it('serves nothing, although the site has a page for every address', async () => {
+  it.each([
+    ['', 'index.m3u8', '/'],
+    ['and even for what is none', 'index.m3u8', '~ ^(?!/static)'],
+    ['in a location inside', 'low/0.ts', '/'],
+    ['in a named location', 'named/0.ts', '/'],
+  ])('serves nothing, although the site has a page for every address, %s', async (_, file, every) => {
     // Another server has the line: nginx starts.
     const other = `server { listen 127.0.0.1:${await freePort()}; ${LINE} }`
-    const site = 'location / { try_files $uri /index.html; }'
+    const site = `
+      location ${every} { try_files $uri /index.html; }
+      location ^~ /play/a001/named/ { try_files /none @named; }
+      location @named { root media/page; include hls-auth/protect.conf; }`
+    const inside = 'location /play/a001/low/ { alias media/a001/low/; }'
     const stack = await startStack({
       hasDemo: false,
       changes: [
+        ['nginx.conf', 'include hls-auth/protect.conf;', `include hls-auth/protect.conf; ${inside}`],
         ['nginx.conf', LINE, site],
         ['nginx.conf', 'root /var/empty;', 'root media/page;'],
         ['nginx.conf', 'keepalive_timeout 65s;', `keepalive_timeout 65s; ${other}`],
       ],
     })
-    await mkdir(join(stack.mediaDir, 'page'))
-    await writeFile(join(stack.mediaDir, 'page/index.html'), 'home')
+    const page = join(stack.mediaDir, 'page')
+    await mkdir(join(page, 'play/a001/named'), { recursive: true })
+    await writeFile(join(page, 'play/a001/named/0.ts'), 'segment')
+    await writeFile(join(page, 'index.html'), 'home')
     expect((await view(stack.site, '/anything')).body.toString()).toBe('home')
-    expect((await view(stack.site, '/play/a001/index.m3u8?token=demo')).status).toBe(500)
+    expect((await view(stack.site, `/play/a001/${file}?token=demo`)).status).toBe(500)
     await stack.stop()
   })
 
@@ -86,6 +98,56 @@ describe('a server without location.conf', () => {
     const started = startNginx({ prefix, port: await freePort(), servicePort: 1, mediaDir: prefix, changes })
     await expect(started).rejects.toThrow('unknown "hls_location_conf_is_included" variable')
     await rm(prefix, { recursive: true })
+  })
+})
+
+describe('protect.conf', () => {
+  it('in a location inside another, and in a named one, asks and answers as in any', async () => {
+    const inside = 'location /play/a001/low/ { alias media/a001/low/; include hls-auth/protect.conf; }'
+    const named = `location ^~ /named/play/ { try_files /none @named; }
+      location @named { root media; include hls-auth/protect.conf; }`
+    const stack = await startStack({
+      env: { CHANNEL_PATTERN: '^(?:/named)?/play/([^/]+)/' },
+      hasDemo: false,
+      changes: [
+        ['nginx.conf', 'include hls-auth/protect.conf;', `include hls-auth/protect.conf; ${inside}`],
+        ['nginx.conf', 'root /var/empty;', `root /var/empty; ${named}`],
+      ],
+    })
+    await mkdir(join(stack.mediaDir, 'named/play/a001'), { recursive: true })
+    await writeFile(join(stack.mediaDir, 'named/play/a001/0.ts'), 'segment')
+    for (const path of ['/play/a001/low/0.ts', '/named/play/a001/0.ts']) {
+      expect((await view(stack.site, `${path}?token=wrong`)).status).toBe(403)
+      const reply = await view(stack.site, `${path}?token=demo`)
+      expect(reply.status).toBe(200)
+      expect(reply.headers).toMatchObject({
+        'access-control-allow-origin': '*',
+        'content-type': 'video/mp2t',
+      })
+      const preflight = await view(stack.site, path, { method: 'OPTIONS' })
+      expect(preflight.status).toBe(204)
+      expect(preflight.headers).toMatchObject({
+        'access-control-allow-headers': expect.any(String) as string,
+      })
+    }
+    await stack.stop()
+  })
+
+  it('in the shipped location protects what a location for file names would serve', async () => {
+    const byName = 'location ~* \\.(?:js|css|mp4|ts|m3u8)$ { expires 30d; }'
+    const stack = await startStack({
+      hasDemo: false,
+      changes: [['nginx.conf', 'root /var/empty;', `root site; ${byName}`]],
+    })
+    await mkdir(join(stack.nginx.prefix, 'site'))
+    await symlink(stack.mediaDir, join(stack.nginx.prefix, 'site/play'))
+    await writeFile(join(stack.nginx.prefix, 'site/page.js'), 'page')
+    expect((await view(stack.site, '/page.js')).body.toString()).toBe('page')
+    for (const file of ['index.m3u8', 'low/0.ts', 'low/0.TS']) {
+      expect((await view(stack.site, `/play/a001/${file}?token=wrong`)).status).toBe(403)
+    }
+    expect((await view(stack.site, '/play/a001/low/0.ts?token=demo')).status).toBe(200)
+    await stack.stop()
   })
 })
 

@@ -82,7 +82,7 @@ describe('no log holds a token', () => {
 
   it('while the service is out of reach, and the access log says so', async () => {
     await rm(join(stack.nginx.prefix, 'cache'), { recursive: true, force: true })
-    await stack.service.stop()
+    await stack.stopService()
     await view(stack.site, target('/play/b002/nothing.ts'))
     expect(await logged()).not.toContain('secret')
     expect((await stack.nginx.accessLog()).at(-1)).toMatch(/ 404 .* auth="MISS 502/)
@@ -133,6 +133,95 @@ describe('no log holds a token of a request that no location serves', () => {
     expect(await stack.nginx.accessLog()).not.toEqual([])
     expect(await loggedBy(stack)).not.toContain('secret')
     await stack.stop()
+  })
+})
+
+describe.each([
+  ['hls', 'access.log hls;'],
+  ['hls_json', 'access.log hls_json;'],
+])("nginx's log, as %s,", (_, format) => {
+  let stack: Stack
+  beforeAll(async () => {
+    stack = await startStack({ hasDemo: false, changes: [['nginx.conf', 'access.log hls;', format]] })
+    stack.middleware.answerWith((_request, response) => response.writeHead(200).end())
+  })
+  afterAll(() => stack.stop())
+
+  /** The line about one request, once it is there. */
+  async function lineOf(path: string, referer = ''): Promise<string> {
+    const before = (await stack.nginx.accessLog()).length
+    const head = `Host: x\r\nUser-Agent: player/1.0\r\nReferer: ${referer}\r\nConnection: close\r\n`
+    await sendRaw(stack.site, `GET ${path} HTTP/1.1\r\n${head}\r\n`)
+    await expect
+      .poll(async () => (await stack.nginx.accessLog()).length, { interval: 5 })
+      .toBeGreaterThan(before)
+    return (await stack.nginx.accessLog()).at(-1)!
+  }
+
+  // What may stand between a path and a token, and between a name and its value.
+  const marks = [
+    '?',
+    '#',
+    '&',
+    ';',
+    '%3F',
+    '%3f',
+    '%23',
+    '%26',
+    '%3B',
+    '%3b',
+    '%253F',
+    '%252525253f',
+    '%2526',
+  ]
+  const equals = ['=', '%3D', '%3d', '%253D']
+  const tokens = marks.flatMap((mark) => equals.map((equal) => `${mark}token${equal}${TOKEN}`))
+
+  it('holds no token of a path, whatever it stands behind', async () => {
+    const paths = tokens.flatMap((token) => [
+      `/play/a001/low/0.ts${token}`,
+      `/play/a001${token}/low/0.ts`,
+      `/play/A&E/low/0.ts${token}`,
+      `/play/A&E/low/0.ts%20;x${token}?y=1`,
+      `/nothing${token}`,
+      `http://x/play/a001/0.ts${token}`,
+    ])
+    for (const path of [...paths, `/play/a001/0.ts%3F${TOKEN}`, `http://x?token=${TOKEN}`]) {
+      expect(await lineOf(path)).not.toContain(TOKEN)
+    }
+    expect(await stack.nginx.errorLog()).not.toContain(TOKEN)
+  })
+
+  it('holds no token of the page that a browser came from', async () => {
+    for (const token of [...tokens, `/token=${TOKEN}`]) {
+      const line = await lineOf('/play/a001/low/0.ts', `http://tv.example/watch${token}`)
+      expect(line).not.toContain(TOKEN)
+      expect(line).toContain('http://tv.example/watch')
+    }
+  })
+
+  it.each([
+    ['/play/A&E/0.ts', 'A&E'],
+    ['/play/A&E;HD/0.ts', 'A&E;HD'],
+    ['/play/A%26E/0.ts', 'A&E'],
+    ['/play/%D0%9A%D0%B0%D0%BD%D0%B0%D0%BB/0.ts', 'Канал'],
+    ['/play/100%25/0.ts', '100%'],
+    ['/play/a=b/0.ts', 'a=b'],
+    ['/play/A&E/QualityLevels(1)/video.ts', 'A&E'],
+  ])('holds a name that is none of a token: %s', async (path, channel) => {
+    const line = await lineOf(`${path}?token=${TOKEN}`)
+    expect(line).toContain(` ${path}"`.slice(format.includes('json') ? 1 : 0))
+    expect(line).toContain(`"${channel}"`)
+    expect(line).not.toContain(TOKEN)
+  })
+
+  it('is written as fast, whatever the path', async () => {
+    for (const piece of ['&', ';', '%', '%25', '&a', '%26%25', '=']) {
+      const path = `/${piece.repeat(8_000 / piece.length)}`
+      const start = performance.now()
+      await lineOf(path, path)
+      expect(performance.now() - start).toBeLessThan(2_000)
+    }
   })
 })
 

@@ -84,7 +84,13 @@ describe('a viewer without a right', () => {
   })
 
   it('cannot reach the question itself', async () => {
+    const asked = stack.questions()
     expect((await view(stack.site, '/_hls_auth')).status).toBe(404)
+    for (const target of ['_hls_auth', 'http:_hls_auth', 'http://_hls_auth', '*']) {
+      const request = `GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`
+      expect(await sendRaw(stack.site, request)).toMatch(/^HTTP\/1.1 (400|404|200) /)
+      expect(stack.questions()).toBe(asked)
+    }
   })
 })
 

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { cp, mkdtemp, realpath, rm } from 'node:fs/promises'
-import { connect, createServer, type AddressInfo, type Server } from 'node:net'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
@@ -38,6 +38,8 @@ export interface Stack {
   readonly connections: () => number
   /** Questions that nginx has asked the service so far. */
   readonly questions: () => number
+  /** Ends the service, and with it the port at which nginx asks. */
+  stopService(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -85,11 +87,15 @@ export async function startStack({
     log,
     connections: relay.connections,
     questions: relay.questions,
+    async stopService() {
+      relay.close()
+      await service.stop()
+    },
     async stop() {
       stopLive()
       await nginx.stop()
+      relay.close()
       await service.stop()
-      relay.server.close()
       await middleware.close()
       await rm(prefix, { recursive: true, force: true })
     },
@@ -97,7 +103,8 @@ export async function startStack({
 }
 
 interface Relay {
-  readonly server: Server
+  /** Listens no more. What is connected ends with the service. */
+  readonly close: () => void
   readonly port: number
   readonly connections: () => number
   readonly questions: () => number
@@ -113,11 +120,11 @@ async function startRelay(target: number): Promise<Relay> {
     near.on('data', (bytes) => (questions += bytes.toString('latin1').split('GET /auth ').length - 1))
     near.pipe(far).pipe(near)
     near.on('error', () => far.destroy())
-    // A service that is out of reach is so for nginx too.
+    // A connection that breaks off does so for nginx too.
     far.on('error', () => near.destroy())
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  return { server, port, connections: () => connections, questions: () => questions }
+  return { close: () => server.close(), port, connections: () => connections, questions: () => questions }
 }

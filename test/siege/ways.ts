@@ -161,7 +161,7 @@ export const WAYS: readonly Way[] = [
   {
     name: 'bursts, with few ports left between nginx and the service',
     isPortless: true,
-    hole: [...ALWAYS_OPEN, ['hls-auth/upstream.conf', 'keepalive 1024;', 'keepalive 1;']],
+    hole: [...ALWAYS_OPEN, ['hls-auth/upstream.conf', 'keepalive 2048;', 'keepalive 1;']],
     async attack(attacker) {
       while (!attacker.isOver()) {
         await burst(attacker, 300, worthless)
