@@ -121,6 +121,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
   })
   const server = await startServer(app, config)
   const firstContact = new FirstContact({ config, backend, log, now })
+  firstContact.tick()
   const tick = setInterval(() => {
     store.sweep(SWEEP_SESSIONS)
     account.tick()

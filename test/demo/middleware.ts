@@ -23,6 +23,8 @@ export interface AskedQuestion {
 export interface DemoMiddleware {
   /** Those about viewers; not the service's own, which are about nobody. */
   readonly questions: AskedQuestion[]
+  /** How many of the service's own there were. */
+  readonly ownQuestions: number
   issueToken(): string
   /** Answers all questions with this instead of the dialect's rules; undefined to go back to them. */
   answerWith(answer: DemoHandler | undefined): void
@@ -50,6 +52,7 @@ const PAGE_HEADERS = {
 export function createDemoMiddleware(type: BackendType, now: () => number = Date.now): DemoMiddleware {
   const dialect = createDialect(type, now)
   const questions: AskedQuestion[] = []
+  let ownQuestions = 0
   let ofViewers: DemoHandler | undefined
   let ofAll: DemoHandler | undefined
 
@@ -85,7 +88,8 @@ export function createDemoMiddleware(type: BackendType, now: () => number = Date
     const mark = target.indexOf('?')
     const query = mark < 0 ? '' : target.slice(mark + 1)
     const isOwn = request.headers['x-real-ua'] === OWN_NAME
-    if (!isOwn) questions.push({ target, query, headers: request.headers, rawHeaders: request.rawHeaders })
+    if (isOwn) ownQuestions++
+    else questions.push({ target, query, headers: request.headers, rawHeaders: request.rawHeaders })
     const special = isOwn ? ofAll : (ofViewers ?? ofAll)
     if (special) return special(request, response)
     const isWhole = REQUIRED_HEADERS.every((name) => request.headers[name] !== undefined)
@@ -101,6 +105,9 @@ export function createDemoMiddleware(type: BackendType, now: () => number = Date
 
   return {
     questions,
+    get ownQuestions() {
+      return ownQuestions
+    },
     issueToken: () => dialect.issueToken(),
     answerWith(answer) {
       ofAll = answer

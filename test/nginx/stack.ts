@@ -4,6 +4,7 @@ import { connect, createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
 import { pino } from 'pino'
 import { parseConfig, type BackendType, type Environment } from '../../service/config.js'
 import { startService, type RunningService } from '../../service/service.js'
@@ -71,6 +72,8 @@ export async function startStack({
   const ports = { PORT: '0', ADMIN_PORT: '0' }
   const config = parseConfig({ BACKEND_TYPE: type, BACKEND_URL: url, ...ports, STATE_DIR: 'none', ...env })
   const service = await startService(config, pino({ level: 'debug', base: null }, lines))
+  // It knows then what the backend answers while all is well.
+  while (middleware.ownQuestions === 0) await delay(1)
   const relay = await startRelay(service.port)
 
   const demo = { 'demo.conf': `location / { proxy_pass http://127.0.0.1:${middlewarePort}; }` }

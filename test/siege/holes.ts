@@ -2,6 +2,7 @@ import { Agent, type ClientRequest } from 'node:http'
 import { OWN_HEADERS } from '../../service/backends/exchange.js'
 import { Availability } from '../../service/backends/guard/availability.js'
 import { FairQueue } from '../../service/backends/guard/fair-queue.js'
+import { ChannelPattern } from '../../service/channel-pattern.js'
 
 /*
  * Loaded before the service: a hole, by its name in SIEGE_HOLE, to see that a siege finds it.
@@ -23,6 +24,12 @@ const HOLES = {
     FairQueue.prototype.enter = async () => 'taken'
     FairQueue.prototype.leave = () => {}
     FairQueue.prototype.lend = () => {}
+  },
+  /** JavaScript's own expressions read paths. */
+  'patterns backtrack'() {
+    ChannelPattern.prototype.channelIn = function (path) {
+      return new RegExp(this.source, 'u').exec(path)?.[1]
+    }
   },
   /** A connection to the backend is used for another question. */
   'connections are kept'() {

@@ -53,12 +53,7 @@ if (way.isPortless) {
   writeFileSync('/proc/sys/net/ipv4/ip_local_port_range', '20000 20400')
   writeFileSync('/proc/sys/net/ipv4/tcp_tw_reuse', '0')
 }
-const { hole } = way
-const holed = !order.isHoled
-  ? way.stage
-  : typeof hole === 'string'
-    ? { ...way.stage, hole }
-    : { ...way.stage, changes: hole }
+const holed = order.isHoled ? { ...way.stage, ...way.hole } : way.stage
 const stage = await setStage({ ...holed, door: order.door })
 try {
   process.stdout.write(`${JSON.stringify(await besiege())}\n`)

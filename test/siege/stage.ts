@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import type { Environment } from '../../service/config.js'
 import { answers, freePort, startNginx, type NginxOptions } from '../nginx/harness.js'
 import { ROOT } from '../root.js'
+import type { Hole } from './holes.js'
 
 export interface StageOptions {
   /** `php`: four workers of PHP's own web server; `node`: as many questions at once as come. */
@@ -16,8 +17,8 @@ export interface StageOptions {
   readonly changes?: NginxOptions['changes']
   /** Most files of nginx's, as Debian's service has it. */
   readonly nginxFiles?: number
-  /** A module that is loaded before the service, with a hole in it. */
-  readonly hole?: string | undefined
+  /** What is changed in the service before it starts. */
+  readonly hole?: Hole
 }
 
 /** What the service has told so far. */

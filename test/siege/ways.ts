@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Hole } from './holes.js'
 import type { StageOptions } from './stage.js'
 import type { Seen } from './viewers.js'
 
@@ -27,8 +26,8 @@ export interface Way {
   readonly visitors?: number
   /** The backend can answer nobody meanwhile: what honest viewers get is told, and not judged. */
   readonly isExhausting?: boolean
-  /** The hole that shows that the way is looked for; a change to nginx's configuration, or a name in holes.ts. */
-  readonly hole: Hole | NonNullable<StageOptions['changes']>
+  /** The hole that shows that the way is looked for: changes to nginx's configuration, and a name in holes.ts. */
+  readonly hole: Pick<StageOptions, 'hole' | 'changes'>
   /** Needs a network of its own, with few ports. */
   readonly isPortless?: boolean
   attack(attacker: Attacker): Promise<void>
@@ -101,7 +100,26 @@ const HASTY = [
 ] as const
 /** nginx that does not wait for an answer. */
 const IMPATIENT = [['hls-auth/location.conf', 'proxy_read_timeout 10s;', 'proxy_read_timeout 2ms;']] as const
-const ONE_WORKER = ['nginx.conf', 'worker_processes auto;', 'worker_processes 1;'] as const
+const ONE_SMALL_WORKER = [
+  ['nginx.conf', 'worker_processes auto;', 'worker_processes 1;'],
+  ['nginx.conf', 'worker_connections 4096;', 'worker_connections 512;'],
+] as const
+/** An nginx of Debian's, with a line that many operators have. */
+const DEBIAN = [
+  ['nginx.conf', 'worker_connections 4096;', 'worker_connections 768;'],
+  ['nginx.conf', 'http {\n', 'http {\n    open_file_cache max=10000 inactive=60s;\n'],
+] as const
+/** As many questions of two workers as fit into 400 ports: 20 times fewer than there are. */
+const FEW_CONNECTIONS = [
+  ['nginx.conf', 'worker_processes auto;', 'worker_processes 2;'],
+  ['nginx.conf', 'worker_connections 4096;', 'worker_connections 300;'],
+] as const
+
+/** What a pattern that can go back and forth takes long for. */
+const HARD = [330, 660, 1_000, 2_600, 3_900].flatMap((times) => [
+  'a1-'.repeat(times).slice(0, 7_900),
+  `${'a/'.repeat(times)}x`,
+])
 
 const BREAKING = ['500', '502', '503', '429', 'reset', 'half', 'garbage'].map((word) => `&do=${word}`)
 const breaking = () => worthless(BREAKING[number % BREAKING.length])
@@ -109,44 +127,47 @@ const breaking = () => worthless(BREAKING[number % BREAKING.length])
 export const WAYS: readonly Way[] = [
   {
     name: 'worthless requests at the same moment, over new connections',
-    hole: [...ALWAYS_OPEN, ...HASTY],
+    hole: { changes: [...ALWAYS_OPEN, ...HASTY] },
     async attack(attacker) {
       while (!attacker.isOver()) await burst(attacker, 1_500, worthless)
     },
   },
   {
     name: 'connections full of half a request, and some that go on',
-    stage: { changes: [ONE_WORKER, ['nginx.conf', 'worker_connections 4096;', 'worker_connections 512;']] },
-    hole: [ONE_WORKER, ['nginx.conf', 'worker_connections 4096;', 'worker_connections 512;'], ...ALWAYS_OPEN],
+    stage: { changes: ONE_SMALL_WORKER },
+    hole: { changes: [...ONE_SMALL_WORKER, ...ALWAYS_OPEN] },
     isExhausting: true,
     async attack({ addresses, port, count, isOver }) {
       const half = `GET ${worthless()} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n`
       while (!isOver()) {
-        const sockets = Array.from({ length: 500 }, (_, at) => open(addresses[at % addresses.length]!, port))
-        await Promise.all(sockets.map(({ ready }) => ready))
-        const ended = sockets.map(({ socket }) => readReply(socket))
-        for (const { socket } of sockets) socket.write(half)
-        await delay(300)
-        for (const { socket } of sockets.slice(0, 60)) socket.write('\r\n')
-        for (const seen of await Promise.all(ended.slice(0, 60))) count(seen)
-        for (const { socket } of sockets) socket.destroy()
+        // A few at a time, so that nginx does not close them, until there are none left for others.
+        const sockets: Socket[] = []
+        while (sockets.filter(({ closed }) => closed).length < 5 && sockets.length < 600 && !isOver()) {
+          for (const address of Array.from({ length: 10 }, (_, at) => addresses[at % addresses.length]!)) {
+            const { socket } = open(address, port)
+            socket.write(half)
+            sockets.push(socket)
+          }
+          await delay(25)
+        }
+        const ended = sockets.slice(0, 60).map((socket) => readReply(socket))
+        for (const socket of sockets.slice(0, 60)) socket.write('\r\n')
+        for (const seen of await Promise.all(ended)) count(seen)
+        for (const socket of sockets) socket.destroy()
       }
     },
   },
   {
     name: "refusals that nginx remembers, with Debian's 1,024 files",
-    stage: {
-      nginxFiles: 1_024,
+    stage: { nginxFiles: 1_024, changes: DEBIAN },
+    hole: {
       changes: [
-        ['nginx.conf', 'worker_connections 4096;', 'worker_connections 768;'],
-        ['nginx.conf', 'http {\n', 'http {\n    open_file_cache max=10000 inactive=60s;\n'],
+        ...DEBIAN,
+        ...ALWAYS_OPEN,
+        ['hls-auth/location.conf', 'open_file_cache max=100 inactive=60s;', ''],
+        ['nginx.conf', 'worker_processes auto;', 'worker_processes 1;'],
       ],
     },
-    hole: [
-      ['nginx.conf', 'worker_connections 4096;', 'worker_connections 768;'],
-      ['nginx.conf', 'http {\n', 'http {\n    open_file_cache max=10000 inactive=60s;\n'],
-      ...ALWAYS_OPEN,
-    ],
     async attack({ addresses, ask, isOver }) {
       const targets = Array.from({ length: 1_100 }, () => worthless())
       for (let round = 0; !isOver(); round++) {
@@ -161,7 +182,8 @@ export const WAYS: readonly Way[] = [
   {
     name: 'bursts, with few ports left between nginx and the service',
     isPortless: true,
-    hole: [...ALWAYS_OPEN, ['hls-auth/upstream.conf', 'keepalive 2048;', 'keepalive 1;']],
+    stage: { changes: [...FEW_CONNECTIONS, ['hls-auth/upstream.conf', 'keepalive 2048;', 'keepalive 150;']] },
+    hole: { changes: [...FEW_CONNECTIONS, ['hls-auth/upstream.conf', 'keepalive 2048;', 'keepalive 1;']] },
     async attack(attacker) {
       while (!attacker.isOver()) {
         await burst(attacker, 300, worthless)
@@ -170,24 +192,23 @@ export const WAYS: readonly Way[] = [
     },
   },
   ...['/(.+)/.*\\.(?:ts|m3u8)$', '^/play/((?:[a-z0-9]+[-_]?)+)/'].map((pattern): Way => ({
-    name: `a path of 8 KB against \`CHANNEL_PATTERN=${pattern.replaceAll('|', '\\|')}\``,
+    name: `paths of 1 to 8 KB against \`CHANNEL_PATTERN=${pattern.replaceAll('|', '\\|')}\``,
     stage: { env: { CHANNEL_PATTERN: pattern } },
-    hole: [...ALWAYS_OPEN, ...IMPATIENT],
+    hole: { hole: 'patterns backtrack', changes: [...ALWAYS_OPEN, ...IMPATIENT] },
+    // While it is busy with them, ordinary ones.
     attack: (attacker) =>
-      flood(
-        attacker,
-        2,
-        () => `/play/${number++ % 2 === 0 ? 'a1-'.repeat(2_600) : `${'a/'.repeat(3_900)}x`}?token=bad`,
+      flood(attacker, 3, () =>
+        number % 3 === 0 ? worthless() : `/play/${HARD[number++ % HARD.length]}?token=bad`,
       ),
   })),
   {
     name: 'worthless requests, on and on',
-    hole: [...ALWAYS_OPEN, ...IMPATIENT],
+    hole: { changes: [...ALWAYS_OPEN, ...IMPATIENT] },
     attack: (attacker) => flood(attacker, Math.ceil(64 / attacker.addresses.length), worthless),
   },
   {
     name: 'everything long: 8 KB of token, path and User-Agent',
-    hole: [...ALWAYS_OPEN, ...IMPATIENT],
+    hole: { changes: [...ALWAYS_OPEN, ...IMPATIENT] },
     attack: ({ addresses, ask, isOver }) =>
       flood(
         { addresses, isOver, ask: (address, target) => ask(address, target, 'x'.repeat(7_900)) },
@@ -200,37 +221,37 @@ export const WAYS: readonly Way[] = [
   },
   {
     name: 'a token so long that a login page repeats it in 24 KB of headers',
-    hole: 'viewers make outages',
+    hole: { hole: 'viewers make outages' },
     attack: (attacker) => flood(attacker, 3, () => worthless(`${'/'.repeat(1_500)}&do=login`), 50),
   },
   {
     name: 'the same behind a web server that says 502 of it',
-    hole: 'viewers make outages',
+    hole: { hole: 'viewers make outages' },
     attack: (attacker) => flood(attacker, 3, () => worthless(`${'/'.repeat(1_500)}&do=gateway`), 50),
   },
   {
     name: 'a query that breaks the script (500, 502, 503, 429, a reset, half a head, no HTTP)',
-    hole: 'viewers make outages',
+    hole: { hole: 'viewers make outages' },
     attack: (attacker) => flood(attacker, 3, breaking, 50),
   },
   {
     name: 'the same at night, when nobody watches',
     isAtNight: true,
-    hole: 'viewers make outages',
+    hole: { hole: 'viewers make outages' },
     attack: (attacker) => flood(attacker, 3, breaking, 50),
   },
   {
     name: 'the same at night, where the script fails without a token, too',
     isAtNight: true,
     stage: { backendEnv: { SIEGE_BARE: '500' } },
-    hole: 'viewers make outages',
+    hole: { hole: 'viewers make outages' },
     // A backend that has never decided about anybody is as good as none.
     visitors: 4,
     attack: (attacker) => flood(attacker, 3, breaking, 50),
   },
   {
     name: 'one that breaks it once, and media without a token after that',
-    hole: 'viewers make outages',
+    hole: { hole: 'viewers make outages' },
     attack: ({ addresses, ask, isOver }) =>
       flood(
         {
@@ -248,26 +269,26 @@ export const WAYS: readonly Way[] = [
   },
   {
     name: 'queries that hang',
-    hole: 'viewers make outages',
+    hole: { hole: 'viewers make outages' },
     attack: (attacker) =>
       flood(attacker, Math.ceil(80 / attacker.addresses.length), () => worthless('&do=hang')),
   },
   {
     name: 'queries that take longer than BACKEND_SLOW',
-    hole: 'viewers make outages',
+    hole: { hole: 'viewers make outages' },
     attack: (attacker) =>
       flood(attacker, Math.ceil(80 / attacker.addresses.length), () => worthless('&do=slow')),
   },
   {
     name: 'worthless requests to PHP with four workers',
     stage: { backend: 'php' },
-    hole: 'nobody waits for a turn',
+    hole: { hole: 'nobody waits for a turn' },
     attack: (attacker) => flood(attacker, Math.ceil(80 / attacker.addresses.length), worthless),
   },
   {
     name: 'queries that hang in PHP with four workers',
     stage: { backend: 'php' },
-    hole: 'viewers make outages',
+    hole: { hole: 'viewers make outages' },
     isExhausting: true,
     attack: (attacker) =>
       flood(attacker, Math.ceil(16 / attacker.addresses.length), () => worthless('&do=hang')),
@@ -275,14 +296,14 @@ export const WAYS: readonly Way[] = [
   {
     name: 'worthless requests where a web server allows 50 a second',
     stage: { backendEnv: { SIEGE_RATE: '50' } },
-    hole: 'viewers make outages',
+    hole: { hole: 'viewers make outages' },
     isExhausting: true,
     attack: (attacker) => flood(attacker, Math.ceil(80 / attacker.addresses.length), worthless),
   },
   {
     name: 'answers of the backend that are followed by another one',
     stage: { backendEnv: { SIEGE_STRAY: '1' } },
-    hole: 'connections are kept',
+    hole: { hole: 'connections are kept' },
     attack: (attacker) => flood(attacker, Math.ceil(32 / attacker.addresses.length), worthless),
   },
 ]
