@@ -69,11 +69,16 @@ export async function startService(config: Config, log: Logger): Promise<Running
   const onError = createBugLog(log, now)
   const adapter = (timeoutMs: number, lingerMs?: number) =>
     createBackend(config.backendType, config.backendUrl, createExchange({ timeoutMs, lingerMs }))
+  const adapters = {
+    viewers: adapter(config.backendTimeoutMs),
+    own: adapter(ownTimeoutMs(config.backendTimeoutMs), 0),
+  }
   const backend = new GuardedBackend({
-    backend: adapter(config.backendTimeoutMs),
-    ownBackend: adapter(ownTimeoutMs(config.backendTimeoutMs), 0),
+    backend: adapters.viewers,
+    ownBackend: adapters.own,
     timeoutMs: config.backendTimeoutMs,
     slowMs: config.backendSlowMs,
+    isAskedAgain: (config.sessionRecheckMs ?? adapters.viewers.recheckMs) !== Infinity,
     mostQuestions: config.backendConnections,
     learnt: undefined,
     onLearnt() {},

@@ -88,6 +88,7 @@ export async function check(
     ownBackend: createBackend(config.backendType, config.backendUrl, ownExchange),
     timeoutMs: config.backendTimeoutMs,
     slowMs: 0,
+    isAskedAgain: false,
     mostQuestions: 1,
     learnt: undefined,
     onLearnt() {},

@@ -45,6 +45,7 @@ const authorizer = createAuthorizer({
     ownBackend: backend,
     timeoutMs: 3_000,
     slowMs: 1_000,
+    isAskedAgain: true,
     mostQuestions: 64,
     learnt: undefined,
     onLearnt: never,

@@ -86,6 +86,15 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   answering('the backend hangs', () => {}),
+  {
+    name: 'the backend swallows questions, and never lets them go',
+    isOutage: true,
+    async run({ middleware }, ms) {
+      middleware.answerWith(() => {})
+      await delay(ms)
+      middleware.answerWith(undefined)
+    },
+  },
   answering('the backend answers 500', (response) => response.writeHead(500).end()),
   answering('the backend answers 503', (response) => response.writeHead(503).end()),
   answering('the backend answers half a header', (response) =>

@@ -14,11 +14,15 @@ export interface AvailabilityOptions {
   readonly isTelling: (cause: Cause) => boolean
   /** Whether it is asked about so few new viewers that they cannot be what makes it fail. */
   readonly isQuiet: () => boolean
+  /** A round that takes longer has new viewers held back, so that the next one begins in quiet; in milliseconds. */
+  readonly holdMs: () => number
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number
   /** The backend is down from now on. */
   readonly onDown: (cause: Cause) => void
   readonly onUp: () => void
+  /** A round has found it up. */
+  readonly onAnswered: () => void
   /** A round has not found it up. */
   readonly onTrouble: () => void
   /** Whether new viewers are held back has changed. */
@@ -27,9 +31,6 @@ export interface AvailabilityOptions {
 
 /** Time from the beginning of one round to the next. */
 const ROUND_MS = 1_000
-
-/** A round that is not answered by then has new viewers held back, so that the next one begins in quiet. */
-const HOLD_MS = 200
 
 /** Rounds whose answers are outstanding: a backend that hangs is asked once a second all the same. */
 const MAX_UNDER_WAY = 8
@@ -123,7 +124,7 @@ export class Availability {
   }
 
   async #begin(): Promise<void> {
-    const { ask, isQuiet, now } = this.#options
+    const { ask, isQuiet, holdMs, now } = this.#options
     const beganAtMs = now()
     this.#lastBeganAtMs = beganAtMs
     this.#isWanted = false
@@ -131,7 +132,7 @@ export class Availability {
     if (this.#underWay >= MAX_UNDER_WAY) return
     this.#underWay++
     const isInQuiet = isQuiet()
-    const hold = setTimeout(() => !this.isDown && this.#hold(true), HOLD_MS)
+    const hold = setTimeout(() => !this.isDown && this.#hold(true), holdMs())
     const verdict = await this.#verdictOf(ask())
     clearTimeout(hold)
     this.#underWay--
@@ -178,6 +179,7 @@ export class Availability {
     this.#troubled = 0
     this.#cause = undefined
     if (wasDown) this.#options.onUp()
+    if (state === 'up') this.#options.onAnswered()
     this.#settle(sinceMs, state)
   }
 

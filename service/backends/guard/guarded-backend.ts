@@ -16,6 +16,11 @@ export interface GuardedBackendOptions {
   readonly timeoutMs: number
   /** A decision that takes longer comes too late, in milliseconds; 0: none does. */
   readonly slowMs: number
+  /**
+   * Whether a session's question may be asked again only to see whether there is an answer. Where tokens work once, nobody
+   * is asked about for that.
+   */
+  readonly isAskedAgain: boolean
   /** Most questions at once. */
   readonly mostQuestions: number
   /** What was learnt at the last start about the bare address; undefined for the first. */
@@ -44,7 +49,7 @@ interface Turn {
   readonly isUsedUp: boolean
   /** When nginx is told something at the latest. */
   readonly deadlineMs: number
-  /** It takes long, and the backend answers others meanwhile: it takes no place that they could use. */
+  /** It takes long. As soon as the backend is seen to answer meanwhile, it takes no place that others could use. */
   readonly onLate: () => void
   /** The backend has done with it. */
   readonly onReleased: () => void
@@ -90,6 +95,9 @@ const LATE = { times: 4, atLeastMs: 100 }
 
 const WITNESSES = 3
 
+/** An own question that takes longer is unusual, in milliseconds, and so is one that takes twice as long as the last. */
+const HOLD_MS = 200
+
 /** Failures that no script can bring about. */
 const NOBODY_THERE: readonly Cause[] = ['refused', 'dns', 'tls', 'timeout']
 
@@ -116,6 +124,10 @@ export class GuardedBackend {
   #suspected = new Set<string>()
   /** Questions about unknown viewers that the backend has not done with, those whose deadline has passed among them. */
   #unknownAtWork = 0
+  /** For each question that takes long: has others take its place. */
+  readonly #late = new Set<() => void>()
+  /** How long the last own question took that was answered in time. */
+  #ownMs = 0
   /** When the last new viewers were asked about. */
   #askedAtMs: number[] = []
   #bareAskedAtMs = -Infinity
@@ -149,6 +161,10 @@ export class GuardedBackend {
         for (const queue of Object.values(this.#queues)) queue.close()
       },
       onUp: options.onUp,
+      onAnswered: () => {
+        for (const lend of this.#late) lend()
+      },
+      holdMs: () => Math.max(HOLD_MS, 2 * this.#ownMs),
       onTrouble: () => this.#limit.halve(),
       onHold: () => {
         for (const of of NEWCOMERS) this.#queues[of].deal()
@@ -193,7 +209,8 @@ export class GuardedBackend {
    */
   mayTry(): boolean {
     const { now } = this.#options
-    if (!this.isDown || !this.#witnesses.isEmpty || now() - this.#triedAtMs < 1_000) return false
+    const isSeen = this.#options.isAskedAgain && !this.#witnesses.isEmpty
+    if (!this.isDown || isSeen || now() - this.#triedAtMs < 1_000) return false
     this.#triedAtMs = now()
     return true
   }
@@ -215,14 +232,20 @@ export class GuardedBackend {
     if (isUnknown) this.#unknownAtWork++
     if (about === 'newcomer') this.#askedAtMs = [...this.#askedAtMs.slice(-QUIET.asked), this.#options.now()]
     let isLent = false
+    const lend = () => {
+      this.#late.delete(lend)
+      isLent = true
+      queue.lend()
+    }
     return this.#ask(question, {
       isUsedUp: queue.isFull,
       deadlineMs,
-      onLate() {
-        isLent = true
-        queue.lend()
+      onLate: () => {
+        this.#late.add(lend)
+        this.#availability.suspect()
       },
       onReleased: () => {
+        this.#late.delete(lend)
         if (isUnknown) this.#unknownAtWork--
         queue.leave(clientIp, isLent)
       },
@@ -232,14 +255,8 @@ export class GuardedBackend {
   async #ask(question: Question, { isUsedUp, deadlineMs, onLate, onReleased }: Turn): Promise<GuardedAnswer> {
     const { backend, now } = this.#options
     const askedAtMs = now()
-    let isReleased = false
-    const late = setTimeout(() => {
-      void this.#whenOthersAnswered(deadlineMs, () => {
-        if (!isReleased) onLate()
-      })
-    }, this.#lateMs())
+    const late = setTimeout(onLate, this.#lateMs())
     const answer = await backend.ask(question, () => {
-      isReleased = true
       clearTimeout(late)
       onReleased()
     })
@@ -305,8 +322,8 @@ export class GuardedBackend {
   }
 
   #round(): Round {
-    const { ownBackend } = this.#options
-    const witnesses = this.#witnesses.choose(WITNESSES, this.#suspected)
+    const { ownBackend, isAskedAgain } = this.#options
+    const witnesses = isAskedAgain ? this.#witnesses.choose(WITNESSES, this.#suspected) : []
     this.#suspected = new Set()
     return {
       bare: this.askBare(),
@@ -318,12 +335,9 @@ export class GuardedBackend {
     const askedAtMs = this.#options.now()
     const answer = await asked
     if (answer.outcome === 'unavailable') return { cause: shownFailure(answer) }
-    return this.#isSlow(askedAtMs) ? { cause: 'slow' } : 'decided'
-  }
-
-  async #whenOthersAnswered(deadlineMs: number, then: () => void): Promise<void> {
-    const state = await this.#availability.stateSince(this.#options.now(), deadlineMs)
-    if (state === 'up') then()
+    if (this.#isSlow(askedAtMs)) return { cause: 'slow' }
+    this.#ownMs = this.#options.now() - askedAtMs
+    return 'decided'
   }
 
   /** Somebody was decided about in time: it works, whatever the bare address answers. */

@@ -17,6 +17,7 @@ const SLOW: [OwnAnswer, OwnAnswer[]] = [{ cause: 'slow' }, [{ cause: 'slow' }, {
 let rounds: Asked[]
 let isQuiet: boolean
 let events: string[]
+let answered: number
 let availability: Availability
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })
@@ -24,13 +25,16 @@ beforeEach(() => {
   rounds = []
   isQuiet = true
   events = []
+  answered = 0
   availability = new Availability({
     ask,
     isTelling: () => true,
     isQuiet: () => isQuiet,
+    holdMs: () => 200,
     now: Date.now,
     onDown: (cause) => events.push(`down: ${cause}`),
     onUp: () => events.push('up'),
+    onAnswered: () => answered++,
     onTrouble: () => events.push('trouble'),
     onHold: () => events.push(availability.isHolding ? 'hold' : 'go on'),
   })
@@ -77,7 +81,7 @@ describe('a viewer whose question fails', () => {
     expect(told).toEqual({})
     await rounds[0]!.answer('decided', ['decided'])
     expect(told).toEqual({ state: 'up' })
-    expect(events).toEqual([])
+    expect([events, answered]).toEqual([[], 1])
   })
 
   it('waits for a round that began after he was asked about, and that is at most one a second', async () => {

@@ -81,6 +81,7 @@ function guardOf(options: Partial<GuardedBackendOptions> = {}): GuardedBackend {
     ownBackend,
     timeoutMs: 3_000,
     slowMs: 1_000,
+    isAskedAgain: true,
     mostQuestions: 64,
     learnt: 'decided',
     onLearnt: (text) => learnt.push(text),
@@ -206,6 +207,29 @@ describe('a question that fails', () => {
   })
 })
 
+describe('where tokens work once', () => {
+  beforeEach(() => (guard = guardOf({ isAskedAgain: false })))
+
+  it('nobody is asked about again: the bare address alone tells', async () => {
+    await admit(...HONEST)
+    const told = ask(THIEF)
+    await settle()
+    await asked.at(-1)!.answer(failingWith(500))
+    await settle(own.afterMs)
+    expect([ownAsked, told.answer]).toEqual([['bare'], { ...failingWith(500), isBackendDown: false }])
+  })
+
+  it('somebody is tried once a second while it is down', async () => {
+    await admit(...HONEST)
+    own.bare = failing('refused')
+    ask(THIEF)
+    await settle()
+    await asked.at(-1)!.answer(failing('refused'))
+    await settle(own.afterMs)
+    expect([guard.isDown, guard.mayTry()]).toEqual([true, true])
+  })
+})
+
 describe('places', () => {
   it('are a quarter for whom nobody knows, and others for known networks and for sessions', async () => {
     await admit(...HONEST)
@@ -260,6 +284,22 @@ describe('places', () => {
     expect([asked.length, seventh]).toEqual([6, {}])
     await settle(6_100)
     expect(seventh).toEqual({ answer: { outcome: 'crowded' } })
+  })
+
+  it('that a backend has swallowed are lent when it is back, although it never lets them go', async () => {
+    ask('198.51.100.1')
+    ask('198.51.100.2')
+    own = { bare: failing('timeout'), witness: failing('timeout'), afterMs: 2_250 }
+    await settle(3_000)
+    for (const one of asked) await one.answer(failing('timeout'), false)
+    await settle(1_000)
+    expect(events).toEqual(['down: timeout'])
+    own = { bare: DENY, witness: DENY, afterMs: 5 }
+    await settle(2_000)
+    expect(events).toEqual(['down: timeout', 'up'])
+    ask('198.51.100.3')
+    await settle()
+    expect(asked).toHaveLength(3)
   })
 
   it('have whoever waits for one let go when the backend goes down', async () => {
