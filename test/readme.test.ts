@@ -14,7 +14,7 @@ interface Section {
 }
 
 const CODE = /`[^`]+`/g
-const LINK_TARGET = /\]\((?!README)[^)]+\)/g
+const LINK_TARGET = /\]\((?!README|#)[^)]+\)/g
 const NUMBER = /\d+([.:]\d+)*/g
 
 const isCode = (block: string) => block.startsWith('    ')
@@ -83,4 +83,18 @@ it('says the same in Russian as in English', () => {
   expect(english.length).toBeGreaterThan(10)
   expect(english.flatMap(({ codeBlocks }) => codeBlocks).length).toBeGreaterThan(5)
   expect(differences(english, sectionsOf('README.ru.md'))).toEqual([])
+})
+
+it.each(['README.md', 'README.ru.md'])('%s leads to headings that it has', (file) => {
+  const text = readFileSync(join(ROOT, file), 'utf8')
+  // As GitHub makes an anchor of a heading.
+  const anchors = Array.from(text.matchAll(/^#+ (.+)$/gm), ([, heading]) =>
+    heading!
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} -]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+  const links = Array.from(text.matchAll(/\]\(#([^)]+)\)/g), ([, anchor]) => anchor)
+  expect(links.length).toBeGreaterThan(0)
+  expect(links.filter((link) => !anchors.includes(link!))).toEqual([])
 })
