@@ -39,13 +39,27 @@ function aboutPath({ request, decodedPath, channelId, config }: Finding): Advice
   return [{ code: 'no_channel', text }]
 }
 
-function aboutAnswer({ asked, config, credentials }: Finding, location: string | undefined): Advice[] {
+function aboutAnswer(
+  { asked, config, credentials, decision }: Finding,
+  location: string | undefined,
+): Advice[] {
   if (!asked) return []
   const { exchanged, event } = asked
   const { answer } = event
-  if (answer.outcome === 'unavailable') return [aboutFailure(answer, exchanged, config)]
+  if (answer.outcome === 'unavailable')
+    return [...aboutBlame(decision), aboutFailure(answer, exchanged, config)]
   if (answer.outcome === 'allow') return aboutAdmission(exchanged, config, credentials)
   return [aboutRefusal(answer, exchanged, config, credentials, location)]
+}
+
+function aboutBlame({ source }: Finding['decision']): Advice[] {
+  if (source !== 'single-failure') return []
+  return [
+    {
+      code: 'fails_alone',
+      text: 'It is this question alone that the backend does not answer: look for what is odd about its query or its account.',
+    },
+  ]
 }
 
 function aboutFailure(
@@ -242,7 +256,7 @@ function aboutDuration({ asked, config }: Finding): Advice[] {
 /** What becomes of a viewer about whom the backend gives no decision. */
 export function withoutDecision({ decision, config }: Finding): string {
   if (decision.source === 'single-failure')
-    return 'it is up, as it answers when it is asked about nobody: who cannot be decided about is refused, known viewers keep their decision'
+    return 'it answers a question about nobody, so it is up: new viewers like this one are refused, known ones keep their decision'
   const whenDown =
     config.whenBackendDown === 'allow'
       ? 'new viewers are let in (WHEN_BACKEND_DOWN=allow)'

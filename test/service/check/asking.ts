@@ -16,7 +16,7 @@ export interface Backend {
   close(): Promise<void>
 }
 
-export async function listen(answer: (socket: Socket) => void): Promise<Backend> {
+export async function listen(answer: (socket: Socket, question: string) => void): Promise<Backend> {
   const questions: string[] = []
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
@@ -29,7 +29,7 @@ export async function listen(answer: (socket: Socket) => void): Promise<Backend>
       if (text.startsWith('\x16')) socket.end(answered(400))
       if (!text.endsWith('\r\n\r\n')) return
       questions.push(text)
-      answer(socket)
+      answer(socket, text)
     })
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -51,7 +51,7 @@ export const answered = (status: number, headers = '') =>
 /** Its own clock stands still but for what an answer takes. */
 export async function ask(
   env: Environment,
-  answer: string | ((socket: Socket) => void),
+  answer: string | ((socket: Socket, question: string) => void),
   {
     address = '/play/a001/index.m3u8?token=Zq7-secret',
     tookMs = 12,
@@ -60,11 +60,11 @@ export async function ask(
   }: AskOptions = {},
 ): Promise<{ readonly report: Report; readonly text: string; readonly questions: readonly string[] }> {
   let clock = 1_000
-  const backend = await listen((socket) => {
+  const backend = await listen((socket, question) => {
     // One that follows it, about nobody, is not what is timed.
     if (backend.questions.length === 1) clock += tookMs
     if (typeof answer === 'string') socket.end(headerFromText(answer), 'latin1')
-    else answer(socket)
+    else answer(socket, question)
   })
   const url = `http://127.0.0.1:${backend.port}/check`
   const config = parseConfig({

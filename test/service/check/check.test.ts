@@ -14,7 +14,7 @@ const failing = (failure: 'tls' | 'dns' | 'timeout' | 'error', code?: string): E
 
 interface Case {
   readonly env?: Environment
-  readonly answer?: string | ((socket: Socket) => void)
+  readonly answer?: string | ((socket: Socket, question: string) => void)
   readonly address?: string
   readonly tookMs?: number
   readonly exchange?: Exchange
@@ -89,6 +89,9 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   'another protocol': { answer: 'SSH-2.0-OpenSSH_9.2\r\n' },
   'no answer': { answer: (socket) => socket.destroy() },
+  'no answer to this question alone': {
+    answer: (socket, question) => (question.includes('token') ? socket.destroy() : socket.end(answered(403))),
+  },
   'no answer in time': { answer: () => {}, env: { BACKEND_TIMEOUT: '100ms' } },
   'nobody listens': { env: { BACKEND_URL: 'http://127.0.0.1:1/' } },
   'no such host': { env: { BACKEND_URL: 'http://backend.invalid/' } },
